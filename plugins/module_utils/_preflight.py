@@ -1,0 +1,212 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Can this application live on this host? Looks, changes nothing. Private to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import json
+import os
+import pwd
+import socket
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "ACCOUNT_COMMENT",
+    "MINIMUM_PYTHON",
+    "Listener",
+    "conflicts",
+    "examine",
+    "parse_listeners",
+]
+
+# The account's comment marks a host's application as the collection's own. The account is the
+# first thing that a run makes, in one step, so an interrupted run leaves no unmarked state.
+ACCOUNT_COMMENT = "websockets.fleet application"
+
+# What websockets 17 needs.
+MINIMUM_PYTHON = (3, 11)
+
+UNIT_FOLDERS = ("/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+LISTEN_STATE = "0A"
+
+PYTHON_FACTS = """
+import importlib.util, json, sys
+print(json.dumps({
+    "version": list(sys.version_info[:3]),
+    "venv": bool(importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")),
+}))
+"""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A listening TCP socket of the host."""
+
+    address: str
+    port: int
+    uid: int
+    inode: str
+
+
+def _decode_address(text: str) -> str:
+    """Return the address behind the hexadecimal words of /proc/net/tcp (host byte order)."""
+    raw = b"".join(bytes.fromhex(text[i : i + 8])[::-1] for i in range(0, len(text), 8))
+    address = ipaddress.ip_address(raw)
+    mapped = getattr(address, "ipv4_mapped", None)
+    return str(mapped or address)
+
+
+def parse_listeners(text: str) -> list[Listener]:
+    """Return the listening sockets in the text of /proc/net/tcp or /proc/net/tcp6."""
+    listeners = []
+    for line in text.splitlines()[1:]:
+        words = line.split()
+        if len(words) < 10 or words[3] != LISTEN_STATE:
+            continue
+        address, _, port = words[1].partition(":")
+        listeners.append(Listener(_decode_address(address), int(port, 16), int(words[7]), words[9]))
+    return listeners
+
+
+def conflicts(
+    listeners: list[Listener], bind: str, ports: list[int], uid: int | None
+) -> list[Listener]:
+    """Return the listeners that keep ``bind`` from listening on ``ports``.
+
+    Sockets of ``uid``, the application's own account, are no conflict; ``None`` is no account yet.
+    """
+    wanted = ipaddress.ip_address(bind)
+    found = []
+    for listener in listeners:
+        other = ipaddress.ip_address(listener.address)
+        # A listener on :: takes IPv4 connections too, unless told not to.
+        overlap = (
+            other == wanted
+            or (other.is_unspecified and (other.version == 6 or wanted.version == 4))
+            or (wanted.is_unspecified and (wanted.version == 6 or other.version == 4))
+        )
+        if overlap and listener.port in ports and listener.uid != uid:
+            found.append(listener)
+    return found
+
+
+def _process_of(inode: str) -> str:
+    """Return ``name (pid N)`` of the process that holds a socket, or ``another process``."""
+    target = f"socket:[{inode}]"
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if str(descriptor.readlink()) == target:
+                process = descriptor.parent.parent
+                name = (process / "comm").read_text().strip()
+                return f"{name} (pid {process.name})"
+    return "another process"
+
+
+def _account(name: str) -> pwd.struct_passwd | None:
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        return None
+
+
+def _ownership_faults(name: str, account: pwd.struct_passwd | None) -> list[str]:
+    if account and account.pw_gecos == ACCOUNT_COMMENT:
+        return []
+    taken = [
+        path for path in (f"/etc/{name}", f"/opt/{name}", f"/run/{name}") if os.path.lexists(path)
+    ]
+    taken += [
+        f"{folder}/{unit}"
+        for folder in UNIT_FOLDERS
+        for unit in (f"{name}@.service", f"{name}.target")
+        if os.path.lexists(f"{folder}/{unit}")
+    ]
+    if account:
+        taken.insert(0, f"the account {name}")
+    if not taken:
+        return []
+    things = ", ".join(taken)
+    return [
+        f"app_name {name!r} is taken on this host: {things} did not come from this collection;"
+         " choose another app_name"
+    ]
+
+
+def _python_facts(python: str) -> tuple[dict[str, Any], str]:
+    """Return what the interpreter says of itself, or a fault."""
+    wanted = "app_python names a Python of at least " + ".".join(map(str, MINIMUM_PYTHON))
+    try:
+        done = subprocess.run(
+            [python, "-I", "-c", PYTHON_FACTS],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        facts: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        return {}, f"app_python {python!r} does not run: {error}; {wanted}"
+    if not facts:
+        return {}, f"app_python {python!r} does not run: {done.stderr.strip()[-200:]}; {wanted}"
+    version = ".".join(map(str, facts["version"]))
+    if tuple(facts["version"]) < MINIMUM_PYTHON:
+        return facts, f"app_python {python!r} is Python {version}; {wanted}"
+    return facts, ""
+
+
+def _bind_fault(bind: str) -> str:
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(bind).version == 6 else socket.AF_INET
+    except ValueError:
+        return f"app_bind {bind!r} is not an IP address"
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.bind((bind, 0))
+    except OSError as error:
+        return f"app_bind {bind!r} is not an address of this host: {error.strerror}"
+    return ""
+
+
+def _port_faults(bind: str, ports: list[int], uid: int | None) -> list[str]:
+    fault = _bind_fault(bind)
+    if fault:
+        return [fault]
+    listeners = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(FileNotFoundError):
+            listeners += parse_listeners(Path(table).read_text())
+    return [
+        f"port {found.port} of {found.address} is taken by {_process_of(found.inode)};"
+        " free it or choose another app_port"
+        for found in conflicts(listeners, bind, ports, uid)
+    ]
+
+
+def examine(
+    name: str, python: str, system_python: str, bind: str, ports: list[int]
+) -> tuple[dict[str, Any], list[str]]:
+    """Return facts about the host and every reason why ``name`` can't be installed on it.
+
+    ``ports`` is empty where the application listens on unix sockets. ``system_python`` is the
+    interpreter whose venv package the role installs by itself; any other must bring venv along.
+    """
+    faults = []
+    if not Path("/run/systemd/system").is_dir():
+        faults.append("systemd does not run this host; the collection needs it")
+    account = _account(name)
+    faults += _ownership_faults(name, account)
+    facts, fault = _python_facts(python)
+    if fault:
+        faults.append(fault)
+    elif python != system_python and not facts["venv"]:
+        faults.append(f"app_python {python!r} has no venv and ensurepip modules; install them")
+    if ports:
+        faults += _port_faults(bind, ports, account.pw_uid if account else None)
+    result = {"python_version": ".".join(map(str, facts.get("version", [])))}
+    return result, faults
