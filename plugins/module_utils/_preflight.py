@@ -131,10 +131,8 @@ def _ownership_faults(name: str, account: pwd.struct_passwd | None) -> list[str]
         taken.insert(0, f"the account {name}")
     if not taken:
         return []
-    things = ", ".join(taken)
     return [
-        f"app_name {name!r} is taken on this host: {things} did not come from this collection;"
-         " choose another app_name"
+        f"app_name {name!r} is taken on this host, by {', '.join(taken)}; choose another app_name"
     ]
 
 
