@@ -1,0 +1,72 @@
+# The two commands a reader needs are `make demo` and `make test`; `make help` lists the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build/collections
+
+SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
+# Each pytest run leaves its numbers here; .ci/run adds them up.
+junit = --junit-xml=$(CURDIR)/.build/results/$(1).xml
+
+.PHONY: help
+help: ## List the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 16
+	@printf 'molecule-NAME   Run one scenario: %s\n' '$(SCENARIOS)'
+
+.PHONY: demo
+demo: lab collection ## Boot three hosts, deploy an application to them, talk to it
+	@tests/step "Boot the hosts and run site.yml on them" molecule converge -s demo
+	@tests/step "Talk to it" molecule side-effect -s demo
+
+.PHONY: demo-down
+demo-down: venv ## Remove the demo's hosts
+	@tests/step "Remove the demo's hosts" molecule destroy -s demo
+
+.PHONY: test
+test: lint units sanity molecule ## Everything that CI runs
+
+.PHONY: lint
+lint: venv ## Read the sources: ruff, mypy, yamllint, ansible-lint, shellcheck
+	@tests/tools lint
+	@tests/lint
+
+.PHONY: units
+units: venv ## Run the unit tests
+	@tests/step "Unit tests" pytest $(call junit,units)
+
+.PHONY: sanity
+sanity: venv ## Run ansible-test sanity
+	@tests/step "ansible-test sanity" tests/ansible-test-sanity
+
+.PHONY: molecule
+molecule: $(addprefix molecule-,$(SCENARIOS)) ## Run every scenario
+
+.PHONY: $(addprefix molecule-,$(SCENARIOS))
+$(addprefix molecule-,$(SCENARIOS)): molecule-%: lab collection
+	@PYTEST_ADDOPTS=$(call junit,molecule-$*) tests/step "Scenario $*" molecule test -s $*
+
+.PHONY: labs-down
+labs-down: ## Remove the hosts of every scenario
+	@[[ ! -x .venv/bin/molecule ]] || for scenario in $(SCENARIOS); do molecule destroy -s "$$scenario"; done
+
+.PHONY: collection
+collection: venv ## Build the tarball and install it into .build/collections
+	@tests/collection
+
+.PHONY: tools
+tools: venv lab ## Install what the other targets need
+
+.PHONY: venv
+venv:
+	@tests/tools venv
+
+.PHONY: lab
+lab: venv
+	@tests/tools lab
+
+.PHONY: clean
+clean: ## Remove what the other targets made, but the lab's cached images
+	rm -rf .build .venv
