@@ -1,0 +1,62 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Connections that are counted: how many, how they ended, what went through them."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from typing import Any
+
+from websockets.asyncio.server import ServerConnection
+from websockets.frames import CloseCode
+
+__all__ = ["CountedConnection", "Counts"]
+
+
+@dataclasses.dataclass(slots=True)
+class Counts:
+    """What one process has seen since it started.
+
+    ``opening`` holds the connections whose handshake is not done; ``closed`` counts by close code.
+    """
+
+    opened: int = 0
+    closed: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
+    opening: set[CountedConnection] = dataclasses.field(default_factory=set)
+
+    @property
+    def open(self) -> int:
+        """Connections that are open now, the closing handshake included."""
+        return self.opened - self.closed.total()
+
+
+class CountedConnection(ServerConnection):
+    """A server connection that keeps ``counts`` up to date."""
+
+    def __init__(self, counts: Counts, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.counts = counts
+        self.opened = False
+        counts.opening.add(self)
+
+    def count_opened(self) -> None:
+        """Note that the handshake is done and the handler starts."""
+        self.opened = True
+        self.counts.opening.discard(self)
+        self.counts.opened += 1
+
+    def ignore(self) -> None:
+        """Note that this is no WebSocket connection but a health check."""
+        self.counts.opening.discard(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Count the end of the connection; called once, by the event loop."""
+        super().connection_lost(exc)
+        self.counts.opening.discard(self)
+        if self.opened:
+            # A client's close frame is answered with the same code, so that the frame sent tells
+            # the code in both cases; where none was sent, the network broke.
+            sent = self.protocol.close_sent
+            self.counts.closed[int(sent.code if sent else CloseCode.ABNORMAL_CLOSURE)] += 1

@@ -1,0 +1,302 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of one process: listen, say so, serve, drain, leave."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import dataclasses
+import functools
+import logging
+import os
+import random
+import resource
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+from websockets.asyncio.server import Server, ServerConnection, serve, unix_serve
+from websockets.exceptions import ConnectionClosed
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.http11 import Request, Response
+from websockets.protocol import State
+from websockets.typing import Origin
+from websockets.version import version as websockets_version
+
+from . import admin, log
+from .config import Config
+from .connections import CountedConnection, Counts
+from .drain import next_step
+from .handler import Handler
+from .last_resort import LastResort
+from .notify import Notifier, watchdog_interval
+
+__all__ = ["CANCEL_GRACE", "HANDLER_GRACE", "OPENING_GRACE", "Identity", "Service", "serve_options"]
+
+logger = logging.getLogger("websockets_fleet")
+
+OPENING_GRACE = 1.0
+"""Seconds that a client has to finish its request once the process stops; it gets a 503."""
+
+HANDLER_GRACE = 2.0
+"""Seconds that handlers have to return after the last connection is closed."""
+
+CANCEL_GRACE = 1.0
+"""Seconds that handlers which did not return have after they are cancelled."""
+
+LAST_RESORT = OPENING_GRACE + HANDLER_GRACE + CANCEL_GRACE + 1.0
+"""Seconds past drain and close timeout after which the process ends, whatever blocks it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this process is, from its environment; what is not there is empty."""
+
+    app: str
+    instance: int
+    release: str
+    fingerprint: str
+
+
+def serve_options(config: Config) -> dict[str, Any]:
+    """The keyword arguments of :func:`websockets.asyncio.server.serve` for a configuration."""
+    websocket = config.websocket
+    extensions = []
+    if config.compression is not None:
+        extensions.append(
+            ServerPerMessageDeflateFactory(
+                server_max_window_bits=config.compression.window_bits,
+                client_max_window_bits=config.compression.window_bits,
+                compress_settings={"memLevel": config.compression.memory_level},
+            )
+        )
+    origins = [None if origin == "none" else Origin(origin) for origin in websocket.origins]
+    return {
+        "origins": origins or None,
+        "extensions": extensions,
+        # Off, or as the extension says: never the library's own choice.
+        "compression": None,
+        "open_timeout": websocket.open_timeout,
+        "ping_interval": websocket.ping_interval or None,
+        "ping_timeout": websocket.ping_timeout or None,
+        "close_timeout": websocket.close_timeout,
+        "max_size": websocket.max_size,
+        "max_queue": websocket.max_queue,
+        "write_limit": websocket.write_limit,
+        # asyncio's own default is 100, whatever the kernel allows.
+        "backlog": config.listen.backlog,
+    }
+
+
+def _memory_bytes() -> int:
+    """Resident memory of this process."""
+    resident = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return resident * resource.getpagesize()
+
+
+class Service:
+    """One process that serves one handler from start to SIGTERM."""
+
+    def __init__(
+        self, config: Config, identity: Identity, handler: Handler, environ: Mapping[str, str]
+    ) -> None:
+        self.config = config
+        self.identity = identity
+        self.user_handler = handler
+        self.counts = Counts()
+        self.draining = False
+        self.notifier = Notifier(environ.get("NOTIFY_SOCKET"))
+        self.heartbeat_interval = min(1.0, watchdog_interval(environ) or 1.0)
+        self.started = time.monotonic()
+        self.lag = 0.0
+        # The worst of the last minute or so.
+        self.lags: collections.deque[float] = collections.deque(maxlen=60)
+        self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._last_resort = LastResort(
+            config.drain.seconds + config.websocket.close_timeout + LAST_RESORT,
+            config.websocket.close_timeout + LAST_RESORT,
+        )
+
+    async def run(self) -> bool:
+        """Serve until SIGTERM or SIGINT, then drain.
+
+        Returns whether all handlers have returned; where not, the caller has to end the process
+        without waiting for them.
+
+        Raises:
+            OSError: it can't listen.
+
+        """
+        listen = self.config.listen
+        instance = self.identity.instance
+        server, where = await self._listen()
+        admin_server = await admin.serve_admin(
+            listen.admin_socket(instance), lambda: self.draining, self.status
+        )
+        heartbeat = asyncio.create_task(self._heartbeat())
+        self._catch_signals()
+        self.notifier.send("READY=1", f"STATUS=Serving {self.config.handler} on {where}")
+        logger.info("serving %s on %s", self.config.handler, where)
+        try:
+            await self._stop.wait()
+            finished = await self._drain(server)
+            logger.info("stopped")
+        finally:
+            heartbeat.cancel()
+            admin_server.close()
+            listen.admin_socket(instance).unlink(missing_ok=True)
+            self.notifier.close()
+        return finished
+
+    def status(self) -> dict[str, object]:
+        """What ``/status`` tells: identity, then counts, then how the process is."""
+        return {
+            **dataclasses.asdict(self.identity),
+            "pid": os.getpid(),
+            "handler": self.config.handler,
+            "python": ".".join(map(str, sys.version_info[:3])),
+            "websockets": websockets_version,
+            "uptime_seconds": round(time.monotonic() - self.started, 3),
+            "draining": self.draining,
+            "connections": self.counts.open,
+            "opening": len(self.counts.opening),
+            "opened_total": self.counts.opened,
+            "closed_total": {str(code): n for code, n in sorted(self.counts.closed.items())},
+            "event_loop_lag_seconds": round(self.lag, 6),
+            "event_loop_lag_max_seconds": round(max(self.lags, default=0.0), 6),
+            "memory_bytes": _memory_bytes(),
+        }
+
+    async def _listen(self) -> tuple[Server, str]:
+        listen = self.config.listen
+        options = serve_options(self.config)
+        options["process_request"] = self._process_request
+        # websockets takes a wrapper here, but its annotation says type.
+        options["create_connection"] = functools.partial(CountedConnection, self.counts)
+        if listen.mode == "unix_socket":
+            path = listen.socket(self.identity.instance)
+            sock = admin.unix_listener(path, 0o660)
+            return await unix_serve(self._handle, sock=sock, **options), str(path)
+        host, port = listen.address(self.identity.instance)
+        shared = listen.mode == "shared_port"
+        server = await serve(self._handle, host, port, reuse_port=shared, **options)
+        return server, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        if request.path.partition("?")[0] != self.config.health.path:
+            return None
+        if request.method not in ("GET", "HEAD"):
+            return None
+        cast(CountedConnection, connection).ignore()
+        return admin.health(connection, request, self.draining)
+
+    async def _handle(self, connection: ServerConnection) -> None:
+        cast(CountedConnection, connection).count_opened()
+        log.connection_id.set(str(connection.id))
+        try:
+            await self.user_handler(connection)
+        except* ConnectionClosed:
+            # The usual end of a handler; unless it was about a connection of its own making.
+            if connection.state is State.OPEN:
+                raise
+
+    async def _heartbeat(self) -> None:
+        """Feed the watchdog from the event loop, and measure how late the loop runs."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self.notifier.send("WATCHDOG=1")
+            due = loop.time() + self.heartbeat_interval
+            await asyncio.sleep(self.heartbeat_interval)
+            self.lag = max(0.0, loop.time() - due)
+            self.lags.append(self.lag)
+
+    def _catch_signals(self) -> None:
+        """The first signal starts the drain, the next one ends it."""
+        loop = asyncio.get_running_loop()
+
+        def on_signal(_number: int, _frame: FrameType | None) -> None:
+            # This runs between two bytecodes of whatever the main thread does, even where the
+            # event loop is blocked: the clock of the last resort starts now.
+            self._last_resort.arm()
+            with suppress(RuntimeError):  # The loop is closed: nothing is left to stop.
+                loop.call_soon_threadsafe(self._on_stop)
+
+        signal.signal(signal.SIGTERM, on_signal)
+        signal.signal(signal.SIGINT, on_signal)
+
+    def _on_stop(self) -> None:
+        if self.draining:
+            self._hurry.set()
+        self.draining = True
+        self._stop.set()
+
+    async def _drain(self, server: Server) -> bool:
+        loop = asyncio.get_running_loop()
+        drain = self.config.drain
+        began = loop.time()
+        self.notifier.send("STOPPING=1", f"STATUS=Draining {self.counts.open} connections")
+        logger.info("draining %d connections over %g seconds", self.counts.open, drain.seconds)
+        if self.config.listen.mode == "unix_socket":
+            self.config.listen.socket(self.identity.instance).unlink(missing_ok=True)
+        # Accept what the kernel has queued: closing the listener would reset it.
+        await asyncio.sleep(0)
+        server.close(close_connections=False)
+        closed = asyncio.create_task(server.wait_closed())
+
+        await self._close_evenly(server, closed, began + drain.seconds)
+
+        # Clients that have not sent their request yet get little time to.
+        opening = [connection.wait_closed() for connection in self.counts.opening]
+        if opening:
+            grace = max(0.0, began + OPENING_GRACE - loop.time())
+            waiting = [asyncio.ensure_future(wait) for wait in opening]
+            await asyncio.wait([*waiting, closed], timeout=grace)
+        for connection in list(self.counts.opening):
+            connection.transport.abort()
+        await asyncio.wait([closed], timeout=self.config.websocket.close_timeout + HANDLER_GRACE)
+        if not closed.done():
+            logger.warning("cancelling %d handlers that did not return", len(server.handler_tasks))
+            for task in server.handler_tasks:
+                task.cancel()
+            await asyncio.wait([closed], timeout=CANCEL_GRACE)
+        if not closed.done():
+            logger.error("leaving %d handlers behind", len(server.handler_tasks))
+        return closed.done()
+
+    async def _close_evenly(
+        self, server: Server, closed: asyncio.Task[None], deadline: float
+    ) -> None:
+        """Close connections one after the other until ``deadline``, or at once when in a hurry."""
+        loop = asyncio.get_running_loop()
+        drain = self.config.drain
+        connections = list(server.connections)
+        # Clients that came together must not leave together.
+        random.shuffle(connections)
+        closing: set[asyncio.Task[None]] = set()
+        hurry = asyncio.create_task(self._hurry.wait())
+        while connections:
+            left = 0.0 if self._hurry.is_set() else deadline - loop.time()
+            step = next_step(self.counts.open - len(closing), left)
+            count = step.connections
+            while connections and count:
+                connection = connections.pop()
+                if connection.state is State.OPEN:
+                    task = asyncio.create_task(connection.close(drain.close_code))
+                    closing.add(task)
+                    task.add_done_callback(closing.discard)
+                    count -= 1
+            if step.pause and connections:
+                await asyncio.wait(
+                    [closed, hurry], timeout=step.pause, return_when=asyncio.FIRST_COMPLETED
+                )
+            if closed.done():
+                break
+        hurry.cancel()
