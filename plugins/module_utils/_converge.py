@@ -1,0 +1,195 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring the processes of one application on one host to their desired state. Private."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ansible_collections.websockets.fleet.plugins.module_utils._instances import (
+    Decision,
+    Instance,
+    Service,
+    Systemd,
+    decide,
+    now,
+    observe,
+)
+
+__all__ = ["Report", "converge", "enablement", "preview", "remove", "switch"]
+
+UNITS = Path("/etc/systemd/system")
+POLL_SECONDS = 0.2
+
+
+@dataclass
+class Report:
+    """What one call did and how far it came."""
+
+    done: bool = False
+    failed: str = ""
+    changed: bool = False
+    progress: str = ""
+    attempted: dict[int, float] = field(default_factory=dict)
+    found: Mapping[int, Instance] = field(default_factory=dict)
+
+
+def switch(name: str, release: str, top: Path = Path("/opt"), *, apply: bool) -> bool:
+    """Point ``current`` to a release, by rename, and ``previous`` to the one before.
+
+    Return whether that is, or was, a change. Does nothing unless ``apply``.
+    """
+    folder = top / name
+    target = f"releases/{release}"
+    link = folder / "current"
+    before = str(link.readlink()) if link.is_symlink() else ""
+    if before == target:
+        return False
+    if apply:
+        for label, goal in (("previous", before), ("current", target)):
+            if goal:
+                staged = folder / f".{label}"
+                staged.unlink(missing_ok=True)
+                staged.symlink_to(goal)
+                staged.rename(folder / label)
+    return True
+
+
+def enablement(service: Service, units: Path = UNITS) -> tuple[list[str], list[str]]:
+    """Return the units to enable and to disable, so that a boot starts what is wanted."""
+    wants = units / f"{service.name}.target.wants"
+    enabled = {path.name for path in wants.glob(f"{service.name}@*.service")}
+    wanted = {service.unit(index) for index in range(1, service.count + 1)}
+    enable = sorted(wanted - enabled)
+    target = f"{service.name}.target"
+    if service.count and not os.path.lexists(units / "multi-user.target.wants" / target):
+        enable.append(target)
+    return enable, sorted(enabled - wanted)
+
+
+def preview(service: Service, systemd: Systemd) -> tuple[bool, str, str]:
+    """Return whether a run would change anything, and the processes before and after it."""
+    found = observe(service, systemd)
+    before, after = [], []
+    for index, instance in found.items():
+        unit = service.unit(index)
+        running = f"{unit}: release {instance.release} configuration {instance.fingerprint}\n"
+        if instance.running:
+            before.append(running)
+        if index <= service.count:
+            after.append(f"{unit}: release {service.release} configuration {service.fingerprint}\n")
+    changed = before != after or any(enablement(service))
+    changed = switch(service.name, service.release, apply=False) or changed
+    return changed, "".join(before), "".join(after)
+
+
+def _act(service: Service, systemd: Systemd, decision: Decision) -> None:
+    units = [service.unit(index) for index in decision.indices]
+    if decision.step == "restart":
+        switch(service.name, service.release, apply=True)
+        systemd.run("daemon-reload")
+        systemd.run("restart", "--no-block", *units)
+    else:
+        systemd.run("stop", "--no-block", *units)
+
+
+def _finish(service: Service, systemd: Systemd) -> bool:
+    """Make a boot start what runs now; return whether that changed anything."""
+    changed = switch(service.name, service.release, apply=True)
+    enable, disable = enablement(service)
+    if enable or disable:
+        systemd.run("daemon-reload")
+    if disable:
+        systemd.run("disable", "--quiet", *disable)
+    if enable:
+        systemd.run("enable", "--quiet", *enable)
+        # Every process is up by now: this only makes the target say so.
+        systemd.run("start", "--no-block", f"{service.name}.target")
+    return changed or bool(enable or disable)
+
+
+def _fail(service: Service, systemd: Systemd, decision: Decision, report: Report) -> None:
+    """Note the failure and, where nothing runs well on the release, take the switch back."""
+    report.failed = decision.text
+    for index in decision.indices:
+        journal = systemd.journal(service.unit(index))
+        if journal:
+            report.failed += f"\nits last log lines:\n{journal}"
+    survivors = [
+        instance
+        for instance in report.found.values()
+        if instance.healthy and instance.release == service.release
+    ]
+    previous = Path("/opt") / service.name / "previous"
+    if survivors or not previous.is_symlink():
+        return
+    with contextlib.suppress(OSError):
+        release = previous.resolve(strict=True).name
+        switch(service.name, release, apply=True)
+        report.failed += f"\nrelease {release} is the current one again"
+
+
+def converge(
+    service: Service, systemd: Systemd, attempted: Mapping[int, float], seconds: float
+) -> Report:
+    """Work towards the desired state for at most about ``seconds``, then report.
+
+    Called again with the ``attempted`` of the report it carries on. Every call looks afresh at
+    what runs, so it can be interrupted anywhere.
+    """
+    report = Report(attempted=dict(attempted))
+    deadline = now() + seconds
+    while True:
+        report.found = observe(service, systemd)
+        decision = decide(service, report.found, report.attempted, now())
+        report.progress = decision.text
+        if decision.step == "done":
+            report.changed = _finish(service, systemd) or report.changed
+            report.done = True
+            return report
+        if decision.step == "failed":
+            _fail(service, systemd, decision, report)
+            return report
+        if decision.step != "wait":
+            _act(service, systemd, decision)
+            report.changed = True
+            if decision.step == "restart":
+                report.attempted.update(dict.fromkeys(decision.indices, now()))
+            return report
+        if now() >= deadline:
+            return report
+        time.sleep(POLL_SECONDS)
+
+
+def remove(service: Service, systemd: Systemd, seconds: float) -> Report:
+    """Stop every process, all at once, and let no boot start one."""
+    report = Report()
+    deadline = now() + seconds
+    enable, disable = enablement(service)
+    target = f"{service.name}.target"
+    if target not in enable and os.path.lexists(UNITS / "multi-user.target.wants" / target):
+        disable.append(target)
+    if disable:
+        systemd.run("disable", "--quiet", *disable)
+        report.changed = True
+    while True:
+        report.found = observe(service, systemd)
+        running = [instance for instance in report.found.values() if instance.running]
+        if not running:
+            report.done = True
+            return report
+        leaving = [instance for instance in running if instance.active == "deactivating"]
+        if len(leaving) < len(running):
+            units = [service.unit(instance.index) for instance in running]
+            systemd.run("stop", "--no-block", target, *units)
+            report.changed = True
+        report.progress = f"{len(running)} processes are stopping"
+        if now() >= deadline:
+            return report
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,354 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The processes of one application on one host: see them, decide the next step. Private."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "Decision",
+    "Instance",
+    "Service",
+    "Systemd",
+    "SystemdError",
+    "decide",
+    "observe",
+    "parse_show",
+]
+
+HEALTH_SECONDS = 2.0
+PROPERTIES = (
+    "Id",
+    "ActiveState",
+    "SubState",
+    "MainPID",
+    "NRestarts",
+    "ExecMainStartTimestampMonotonic",
+    "ExecMainCode",
+    "ExecMainStatus",
+    "Result",
+)
+ESTABLISHED = "01"
+
+
+class SystemdError(Exception):
+    """systemctl refused; the message holds its words."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """One application's processes as they should be."""
+
+    name: str
+    count: int
+    release: str
+    fingerprint: str
+    launcher: bool
+    listen: str
+    """``shared_port``, ``port_per_process`` or ``unix_socket``."""
+    bind: str
+    port: int
+    health_path: str
+    """Path that a program answers with a 2xx status; empty: a connection is enough."""
+    start_seconds: float
+
+    def unit(self, index: int) -> str:
+        """Return the name of a process's unit."""
+        return f"{self.name}@{index}.service"
+
+    def admin_socket(self, index: int) -> str:
+        """Return the path of a launched process's admin socket."""
+        return f"/run/{self.name}/{index}.admin.sock"
+
+    def address(self, index: int) -> str | tuple[str, int]:
+        """Return where a process takes connections: a socket's path, or host and port."""
+        if self.listen == "unix_socket":
+            return f"/run/{self.name}/{index}.sock"
+        port = self.port + index if self.listen == "port_per_process" else self.port
+        # A process that listens on every address answers on loopback.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.bind, self.bind)  # noqa: S104
+        return host, port
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One process as it is."""
+
+    index: int
+    active: str = "inactive"
+    sub: str = "dead"
+    pid: int = 0
+    restarts: int = 0
+    started: float = 0.0
+    """Seconds on the host's monotonic clock."""
+    exit: str = ""
+    release: str = ""
+    fingerprint: str = ""
+    healthy: bool = False
+    health: str = "not running"
+    status: Mapping[str, Any] = field(default_factory=dict)
+    """What the launcher's admin socket says; empty for a program."""
+
+    @property
+    def running(self) -> bool:
+        """Whether systemd has it up, or on its way up or down."""
+        return self.active in {"active", "activating", "reloading", "deactivating"}
+
+    def runs(self, service: Service) -> bool:
+        """Return whether this process runs what the service asks for."""
+        return (self.release, self.fingerprint) == (service.release, service.fingerprint)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The next step: ``restart`` or ``stop`` some processes, ``wait``, ``done`` or ``failed``."""
+
+    step: str
+    indices: tuple[int, ...] = ()
+    text: str = ""
+
+
+class Systemd:
+    """The few words that are said to systemd."""
+
+    def run(self, *words: str, seconds: float = 120.0) -> str:
+        """Run systemctl and return its output; raise SystemdError with its words."""
+        try:
+            done = subprocess.run(
+                ["systemctl", *words], capture_output=True, text=True, timeout=seconds, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise SystemdError(f"systemctl {words[0]}: {error}") from error
+        if done.returncode != 0:
+            raise SystemdError(f"systemctl {' '.join(words)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def show(self, name: str) -> str:
+        """Return the properties of every loaded process of an application."""
+        return self.run("show", f"{name}@*.service", f"--property={','.join(PROPERTIES)}")
+
+    def journal(self, unit: str, lines: int = 12) -> str:
+        """Return the last lines that a unit logged."""
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            done = subprocess.run(
+                ["journalctl", "--quiet", "--no-pager", "--output=cat", f"-n{lines}", f"-u{unit}"],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=20,
+                check=False,
+            )
+            return done.stdout.strip()
+        return ""
+
+
+def parse_show(text: str, name: str) -> dict[int, dict[str, str]]:
+    """Return the properties of an application's units by number, from ``systemctl show``."""
+    found = {}
+    pattern = re.compile(rf"{re.escape(name)}@([1-9][0-9]*)\.service")
+    for block in text.split("\n\n"):
+        values = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+        match = pattern.fullmatch(values.get("Id", ""))
+        if match:
+            found[int(match[1])] = values
+    return found
+
+
+def _environment(pid: int) -> dict[str, str]:
+    try:
+        text = Path(f"/proc/{pid}/environ").read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return {}
+    return dict(entry.split("=", 1) for entry in text.split("\0") if "=" in entry)
+
+
+class _Connection(http.client.HTTPConnection):
+    """An HTTP connection to a TCP address or a unix socket."""
+
+    def __init__(self, address: str | tuple[str, int]) -> None:
+        host, port = ("localhost", 80) if isinstance(address, str) else address
+        super().__init__(host, port, timeout=HEALTH_SECONDS)
+        self.address = address
+
+    def connect(self) -> None:
+        if isinstance(self.address, str):
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.sock.settimeout(HEALTH_SECONDS)
+            self.sock.connect(self.address)
+        else:
+            super().connect()
+
+
+def _get(address: str | tuple[str, int], path: str) -> tuple[int, bytes]:
+    connection = _Connection(address)
+    try:
+        if not path:
+            connection.connect()
+            return 200, b""
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read(1 << 20)
+    finally:
+        connection.close()
+
+
+def _health(service: Service, index: int) -> tuple[bool, str]:
+    """Ask one process whether it is well; return the answer and its words."""
+    if service.launcher:
+        address: str | tuple[str, int] = service.admin_socket(index)
+        path = "/healthz"
+    else:
+        address, path = service.address(index), service.health_path
+    try:
+        code, _body = _get(address, path)
+    except (OSError, http.client.HTTPException) as error:
+        return False, str(error) or type(error).__name__
+    if not 200 <= code < 300:
+        return False, f"GET {path}: {code}"
+    return True, "ok"
+
+
+def _status(service: Service, index: int) -> dict[str, Any]:
+    if service.launcher:
+        with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+            found = json.loads(_get(service.admin_socket(index), "/status")[1])
+            if isinstance(found, dict):
+                return found
+    return {}
+
+
+def count_connections(service: Service, index: int, pid: int) -> int | None:
+    """Return how many clients a process holds, read from the kernel's tables.
+
+    ``None`` where the process is gone or can't be looked into.
+    """
+    try:
+        links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+    except OSError:
+        return None
+    own = {link[8:-1] for link in links if link.startswith("socket:[")}
+    address = service.address(index)
+    if isinstance(address, str):
+        rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
+        return sum(row[7:] == [address] and row[5] == "03" and row[6] in own for row in rows)
+    port = f":{address[1]:04X}"
+    count = 0
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(FileNotFoundError):
+            for line in Path(table).read_text().splitlines()[1:]:
+                words = line.split()
+                count += words[1].endswith(port) and words[3] == ESTABLISHED and words[9] in own
+    return count
+
+
+def observe(service: Service, systemd: Systemd) -> dict[int, Instance]:
+    """Return every process of the service, wanted or running, as it is now."""
+    shown = parse_show(systemd.show(service.name), service.name)
+    found = {}
+    for index in sorted(set(shown) | set(range(1, service.count + 1))):
+        values = shown.get(index)
+        if values is None:
+            found[index] = Instance(index)
+            continue
+        pid = int(values["MainPID"])
+        environment = _environment(pid) if pid else {}
+        healthy, health = _health(service, index) if pid else (False, "not running")
+        found[index] = Instance(
+            index=index,
+            active=values["ActiveState"],
+            sub=values["SubState"],
+            pid=pid,
+            restarts=int(values["NRestarts"]),
+            started=int(values["ExecMainStartTimestampMonotonic"] or 0) / 1e6,
+            exit=f"{values['Result']} (status {values['ExecMainStatus']})",
+            release=environment.get("APP_RELEASE", ""),
+            fingerprint=environment.get("APP_FINGERPRINT", ""),
+            healthy=healthy and values["ActiveState"] == "active",
+            health=health,
+            status=_status(service, index) if pid else {},
+        )
+    return found
+
+
+def _connections_left(instance: Instance) -> str:
+    count = instance.status.get("connections")
+    return "" if count is None else f", {count} connections left"
+
+
+def _unwell(
+    service: Service, instance: Instance, attempted: Mapping[int, float], now: float
+) -> Decision | None:
+    """Return what to do about a wanted process that is not well yet, ``None`` where it is."""
+    unit = service.unit(instance.index)
+    tried = instance.index in attempted
+    if instance.active == "deactivating":
+        return Decision("wait", text=f"{unit} is stopping{_connections_left(instance)}")
+    stale = instance.active == "active" and not instance.runs(service)
+    if instance.healthy or stale:
+        return None
+    if not instance.running or instance.sub == "auto-restart":
+        if tried:
+            text = f"{unit} did not stay up: {instance.exit}"
+            return Decision("failed", (instance.index,), text)
+        return Decision("restart", (instance.index,), f"starting {unit}")
+    since = max(instance.started, attempted.get(instance.index, 0.0))
+    if now - since <= service.start_seconds:
+        return Decision("wait", text=f"waiting for {unit} to be healthy")
+    text = f"{unit} is not healthy after {service.start_seconds:g} s: {instance.health}"
+    return Decision("failed" if tried else "restart", (instance.index,), text)
+
+
+def decide(
+    service: Service,
+    found: Mapping[int, Instance],
+    attempted: Mapping[int, float],
+    now: float,
+) -> Decision:
+    """Return the next step from what is to what should be.
+
+    ``attempted`` holds the processes that this run has started, with the time of it on the
+    host's monotonic clock. First every wanted process is brought up; then those that run
+    something else are restarted one at a time, each only while all others are well; then the
+    surplus is stopped. Whatever an earlier, interrupted run left is taken from there.
+    """
+    wanted = range(1, service.count + 1)
+    verdicts = [_unwell(service, found[index], attempted, now) for index in wanted]
+    pending = [verdict for verdict in verdicts if verdict]
+    for step in ("failed", "restart", "wait"):
+        chosen = [verdict for verdict in pending if verdict.step == step]
+        if chosen and step == "restart":
+            indices = tuple(index for verdict in chosen for index in verdict.indices)
+            return Decision("restart", indices, "; ".join(verdict.text for verdict in chosen))
+        if chosen:
+            return chosen[0]
+    for index in wanted:
+        if not found[index].runs(service):
+            text = f"restarting {service.unit(index)} on release {service.release}"
+            return Decision("restart", (index,), text + _connections_left(found[index]))
+    surplus = [instance for index, instance in found.items() if index > service.count]
+    stopping = [instance for instance in surplus if instance.active == "deactivating"]
+    if stopping:
+        text = f"{service.unit(stopping[0].index)} is stopping{_connections_left(stopping[0])}"
+        return Decision("wait", text=text)
+    running = tuple(instance.index for instance in surplus if instance.running)
+    if running:
+        names = ", ".join(service.unit(index) for index in running)
+        return Decision("stop", running, f"stopping {names}")
+    return Decision("done")
+
+
+def now() -> float:
+    """Return the host's monotonic clock in seconds, the one that systemd's timestamps use."""
+    return time.clock_gettime(time.CLOCK_MONOTONIC)

@@ -1,0 +1,212 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The processes of an application on a host, as one desired state."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: instances
+short_description: The processes of an application on a host, as one desired state
+version_added: 0.1.0
+description:
+  - Compares what each process runs, read from the process itself, with what it should run, and
+    starts, restarts or stops exactly the processes that differ.
+  - Missing processes are started together. A process that runs another release or configuration is
+    restarted only while all others are well, one at a time, each until it is healthy.
+  - Nothing depends on what an earlier run remembers; an interrupted run is finished by the next.
+  - One remote execution where there is nothing to do, whatever the number of processes. Where there
+    is, every step is shown while it happens.
+options:
+  name:
+    description: Name of the application.
+    type: str
+    required: true
+  state:
+    description: Whether the processes run, or none of them does.
+    type: str
+    choices: [present, absent]
+    default: present
+  count:
+    description: Number of processes, at least 1. Needed with O(state=present).
+    type: int
+  release:
+    description: Identity of the release that they run. Needed with O(state=present).
+    type: str
+  fingerprint:
+    description: Digest of their configuration and unit. Needed with O(state=present).
+    type: str
+  launcher:
+    description: Whether the collection's launcher runs in them. It tells its health by itself.
+    type: bool
+    default: true
+  listen:
+    description: How the processes listen.
+    type: str
+    choices: [shared_port, port_per_process, unix_socket]
+    default: shared_port
+  bind:
+    description: IP address they listen on.
+    type: str
+    default: 127.0.0.1
+  port:
+    description: TCP port; with V(port_per_process) process i has this plus i.
+    type: int
+    default: 8765
+  health_path:
+    description: Path that a healthy program answers with a 2xx status. Empty for a connection only.
+    type: str
+    default: ''
+  start_seconds:
+    description: Seconds a process may take until it is healthy.
+    type: float
+    default: 30
+  attempted:
+    description: Set by the action plugin.
+    type: dict
+    default: {}
+  slice_seconds:
+    description: Set by the action plugin.
+    type: float
+    default: 2
+attributes:
+  action:
+    description: Shows the progress.
+    support: full
+  check_mode:
+    description: Says which processes would change.
+    support: full
+  diff_mode:
+    description: Shows each process before and after.
+    support: full
+author:
+  - websockets.fleet contributors (@websockets-fleet)
+"""
+
+EXAMPLES = r"""
+- name: Run four processes of chat
+  websockets.fleet.instances:
+    name: chat
+    count: 4
+    release: "{{ built.release }}"
+    fingerprint: 2f6c1b7a
+    bind: 10.0.0.2
+"""
+
+RETURN = r"""
+done:
+  description: Whether the desired state is reached.
+  returned: always
+  type: bool
+processes:
+  description: Every process, wanted or running.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - index: 1
+      pid: 1204
+      state: active
+      release: 5b0f3c1d9a2e
+      fingerprint: 2f6c1b7a
+      healthy: true
+      health: ok
+"""
+
+from dataclasses import asdict
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.websockets.fleet.plugins.module_utils._converge import (
+    Report,
+    converge,
+    preview,
+    remove,
+)
+from ansible_collections.websockets.fleet.plugins.module_utils._instances import (
+    Service,
+    Systemd,
+    SystemdError,
+    observe,
+)
+
+
+def describe(report: Report) -> list[dict[str, object]]:
+    """Return the processes of a report as the module's result shows them."""
+    keys = ("index", "pid", "release", "fingerprint", "healthy", "health")
+    return [
+        {"state": instance.active} | {key: asdict(instance)[key] for key in keys}
+        for instance in report.found.values()
+    ]
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "count": {"type": "int"},
+            "release": {"type": "str"},
+            "fingerprint": {"type": "str"},
+            "launcher": {"type": "bool", "default": True},
+            "listen": {
+                "type": "str",
+                "choices": ["shared_port", "port_per_process", "unix_socket"],
+                "default": "shared_port",
+            },
+            "bind": {"type": "str", "default": "127.0.0.1"},
+            "port": {"type": "int", "default": 8765},
+            "health_path": {"type": "str", "default": ""},
+            "start_seconds": {"type": "float", "default": 30.0},
+            "attempted": {"type": "dict", "default": {}},
+            "slice_seconds": {"type": "float", "default": 2.0},
+        },
+        required_if=[("state", "present", ("count", "release", "fingerprint"))],
+        supports_check_mode=True,
+    )
+    params = module.params
+    present = params["state"] == "present"
+    if present and params["count"] < 1:
+        module.fail_json(msg=f"count is {params['count']}; it must be at least 1")
+    service = Service(
+        name=params["name"],
+        count=params["count"] if present else 0,
+        release=params["release"] or "",
+        fingerprint=params["fingerprint"] or "",
+        launcher=params["launcher"],
+        listen=params["listen"],
+        bind=params["bind"],
+        port=params["port"],
+        health_path=params["health_path"],
+        start_seconds=params["start_seconds"],
+    )
+    systemd = Systemd()
+    attempted = {int(index): float(at) for index, at in params["attempted"].items()}
+    result: dict[str, object] = {}
+    try:
+        if module.check_mode:
+            changed, before, after = preview(service, systemd)
+            report = Report(done=True, changed=changed, found=observe(service, systemd))
+            result["diff"] = {"before": before, "after": after}
+        elif present:
+            report = converge(service, systemd, attempted, params["slice_seconds"])
+        else:
+            report = remove(service, systemd, params["slice_seconds"])
+    except (SystemdError, OSError) as error:
+        module.fail_json(msg=str(error))
+    result.update(
+        changed=report.changed,
+        done=report.done,
+        progress=report.progress,
+        attempted={str(index): at for index, at in report.attempted.items()},
+        processes=describe(report),
+    )
+    if report.failed:
+        module.fail_json(msg=report.failed, **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

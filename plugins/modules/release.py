@@ -1,0 +1,188 @@
+#!/usr/bin/python
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build a release of an application on a server, or find it there."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: release
+short_description: Build a release of an application on a server, or find it there
+version_added: 0.1.0
+description:
+  - A release is a folder C(/opt/<name>/releases/<id>) with a virtual environment and the
+    application. Its id is a digest of everything that goes in, the interpreter and the launcher
+    included, so the same input is the same release on every host and in every run.
+  - A release that is there costs one remote execution; nothing is uploaded or built.
+  - A release is built under a temporary name, as the application's account, checked by importing
+    the handler, and renamed into place. A build that fails or is interrupted leaves nothing behind.
+  - Building does not touch what runs. M(websockets.fleet.instances) puts a release into service.
+options:
+  name:
+    description: Name of the application; an account of that name exists.
+    type: str
+    required: true
+  source:
+    description:
+      - Path on the controller of a project folder, a wheel, an sdist or one Python file.
+      - A folder with a C(pyproject.toml) or C(setup.py) is installed by pip as well.
+    type: path
+    default: ''
+  requirements:
+    description:
+      - A list of requirement specifiers, or the path on the controller of a requirements file.
+        Where the file has hashes, pip enforces them.
+    type: raw
+    default: []
+  python:
+    description: Absolute path of the interpreter on the server.
+    type: path
+    default: /usr/bin/python3
+  launcher:
+    description: Whether the release serves a handler with the collection's launcher.
+    type: bool
+    default: true
+  label:
+    description: A version that people see. It is not part of the identity.
+    type: str
+    default: ''
+  check_config:
+    description: Text of the launcher's configuration, for the import check after the build.
+    type: str
+    default: ''
+  program:
+    description: Path in the release of a program that must be there after the build.
+    type: str
+    default: ''
+  keep:
+    description: How many releases stay on the server when a new one is built.
+    type: int
+    default: 5
+  digest:
+    description: Set by the action plugin.
+    type: str
+  archive:
+    description: Set by the action plugin.
+    type: path
+  install:
+    description: Set by the action plugin.
+    type: list
+    elements: str
+attributes:
+  action:
+    description: The source is read on the controller.
+    support: full
+  check_mode:
+    description: Says whether a release would be built.
+    support: full
+  diff_mode:
+    description: Shows the current release and the one asked for.
+    support: full
+author:
+  - websockets.fleet contributors (@websockets-fleet)
+"""
+
+EXAMPLES = r"""
+- name: Build the release
+  websockets.fleet.release:
+    name: chat
+    source: "{{ playbook_dir }}/chat"
+    requirements: [redis]
+  register: built
+"""
+
+RETURN = r"""
+release:
+  description: Identity of the release.
+  returned: always
+  type: str
+  sample: 5b0f3c1d9a2e
+present:
+  description: Whether the release was there already.
+  returned: always
+  type: bool
+path:
+  description: Folder of the release.
+  returned: always
+  type: str
+pruned:
+  description: Identities of the old releases that were removed.
+  returned: changed
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.websockets.fleet.plugins.module_utils._release import (
+    Build,
+    ReleaseError,
+    build,
+    current,
+    find,
+    home,
+    prune,
+    release_id,
+)
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "name": {"type": "str", "required": True},
+            "source": {"type": "path", "default": ""},
+            "requirements": {"type": "raw", "default": []},
+            "python": {"type": "path", "default": "/usr/bin/python3"},
+            "launcher": {"type": "bool", "default": True},
+            "label": {"type": "str", "default": ""},
+            "check_config": {"type": "str", "default": ""},
+            "program": {"type": "str", "default": ""},
+            "keep": {"type": "int", "default": 5},
+            "digest": {"type": "str"},
+            "archive": {"type": "path"},
+            "install": {"type": "list", "elements": "str"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    name = params["name"]
+    if not params["digest"]:
+        module.fail_json(msg="this module is called through its action plugin")
+    try:
+        identity = release_id(params["digest"], params["python"])
+        present = find(name, identity)
+        result = {
+            "release": identity,
+            "path": str(home(name) / "releases" / identity),
+            "present": present,
+            "changed": not present,
+            "diff": {
+                "before": f"release {current(name) or 'none'}\n",
+                "after": f"release {identity}\n",
+            },
+        }
+        if not present and params["archive"] and not module.check_mode:
+            build(
+                Build(
+                    name=name,
+                    digest=params["digest"],
+                    python=params["python"],
+                    label=params["label"],
+                    archive=params["archive"],
+                    install=tuple(params["install"] or ()),
+                    launcher=params["launcher"],
+                    check_config=params["check_config"],
+                    program=params["program"],
+                ),
+                identity,
+            )
+            result["pruned"] = prune(name, identity, params["keep"], remove=True)
+    except ReleaseError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
