@@ -22,14 +22,15 @@ demo: lab collection ## Boot three hosts, deploy an application to them, talk to
 	@tests/step "Talk to it" molecule side-effect -s demo
 
 .PHONY: demo-down
-demo-down: venv ## Remove the demo's hosts
+demo-down: lab ## Remove the demo's hosts
 	@tests/step "Remove the demo's hosts" molecule destroy -s demo
 
 .PHONY: test
-test: lint units sanity molecule ## Everything that CI runs
+test: tools ## Everything that CI runs
+	@$(MAKE) lint units sanity molecule
 
 .PHONY: lint
-lint: venv ## Read the sources: ruff, mypy, yamllint, ansible-lint, shellcheck
+lint: ## Read the sources: ruff, mypy, yamllint, ansible-lint, shellcheck
 	@tests/tools lint
 	@tests/lint
 
@@ -57,14 +58,15 @@ collection: venv ## Build the tarball and install it into .build/collections
 	@tests/collection
 
 .PHONY: tools
-tools: venv lab ## Install what the other targets need
+tools: ## Install what the other targets need
+	@tests/tools test
 
 .PHONY: venv
 venv:
-	@tests/tools venv
+	@tests/tools units
 
 .PHONY: lab
-lab: venv
+lab:
 	@tests/tools lab
 
 .PHONY: clean
