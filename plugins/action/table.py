@@ -53,5 +53,5 @@ class ActionModule(ActionBase):
             lines = render(columns, arguments["rows"], arguments["title"], arguments["empty"])
         except TableError as error:
             raise AnsibleActionFail(str(error)) from error
-        display.display("\n".join(["", *lines, ""]))
+        display.display("\n".join(["", *lines]))
         return {"changed": False, "lines": lines}

@@ -48,6 +48,6 @@ def test_the_default_callback_leaves_the_table_readable(tmp_path: Path) -> None:
         timeout=60,
         check=False,
     )
-    table = "\nchat\nHOST  PID\n----  ---\napp1  123\napp2    -\n\nok: [localhost]\n"
+    table = "\nchat\nHOST  PID\n----  ---\napp1  123\napp2    -\nok: [localhost]\n"
     assert table in done.stdout, done.stdout + done.stderr
     assert "row 1 has the key 'hots', columns has host" in done.stdout + done.stderr
