@@ -1,0 +1,203 @@
+"""Hosts as systemd-nspawn containers on overlayfs: real systemd, a network of their own.
+
+Each host is in a control group of its own. Without that, the containers of a machine that has no
+systemd would share one group, and each systemd would see the others' processes as its own. It is
+also how a host is found after any crash: every process in the group is the host's.
+
+The overlay is mounted in a mount namespace of the host's: it goes when the host goes.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from fleet_lab.driver import Place
+from fleet_lab.system import LabError, run
+
+__all__ = ["Nspawn"]
+
+_CGROUPS = Path("/sys/fs/cgroup")
+
+# Runs as the process that becomes systemd-nspawn, in a mount namespace of its own. It writes down
+# who it is and enters its groups before anything else; stdin is the lab's lock, given back then.
+# Paths are relative: nothing to escape in mount options.
+_LAUNCH = r"""
+set -eu
+echo "$$ $(cut -d' ' -f22 /proc/$$/stat)" > process
+for group in $GROUPS_TO_ENTER; do echo $$ > "$group/cgroup.procs"; done
+exec </dev/null
+# volatile: no fsync reaches the disk. Nothing here outlives a crash of the machine anyway.
+mount -t overlay overlay -o lowerdir=image,upperdir=upper,workdir=work,volatile root
+# nspawn keeps notes in /run; these shall end with it.
+mount -t tmpfs tmpfs /run
+exec systemd-nspawn --quiet --directory=root --boot --machine="$MACHINE" --register=no --keep-unit \
+  --network-bridge="$BRIDGE" --link-journal=no --resolv-conf=off --timezone=off --console=read-only
+"""
+
+
+class Nspawn:
+    """The driver for hosts that share this machine's kernel."""
+
+    def missing(self) -> list[str]:
+        reasons = [
+            f"{program} is missing: apt-get install {package}"
+            for program, package in (
+                ("systemd-nspawn", "systemd-container"),
+                ("unshare", "util-linux"),
+            )
+            if shutil.which(program) is None
+        ]
+        if not _roots():
+            reasons.append(f"no control groups are mounted at {_CGROUPS}")
+        if reasons or os.geteuid() != 0:
+            return reasons
+        return [*reasons, *_cannot_isolate()]
+
+    def start(self, place: Place, image: Path, lock: int) -> None:
+        for name in ("upper", "work", "root"):
+            (place.folder / name).mkdir(exist_ok=True)
+        # Left by a host that died: a volatile overlay refuses to be mounted again beside it.
+        shutil.rmtree(place.folder / "work/work", ignore_errors=True)
+        link = place.folder / "image"
+        link.unlink(missing_ok=True)
+        link.symlink_to(image)
+        groups = _groups(place)
+        for group in groups:
+            group.mkdir(parents=True, exist_ok=True)
+            _delegate(group)
+        with (place.folder / "console.log").open("ab") as console:
+            subprocess.Popen(
+                ["unshare", "--mount", "--propagation", "private", "sh", "-c", _LAUNCH],
+                cwd=place.folder,
+                stdin=lock,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env={
+                    "PATH": os.environ["PATH"],
+                    "SYSTEMD_NSPAWN_LOCK": "0",
+                    "GROUPS_TO_ENTER": " ".join(map(str, groups)),
+                    "MACHINE": place.machine,
+                    "BRIDGE": place.bridge,
+                },
+            )
+
+    def running(self, place: Place) -> bool:
+        return _recorded(place) is not None
+
+    def stop(self, place: Place) -> None:
+        deadline = time.monotonic() + 20
+        while processes := _processes(place):
+            for process in processes:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
+            if time.monotonic() > deadline:
+                raise LabError(f"{place.machine}: processes {processes} do not end")
+            time.sleep(0.02)
+        for group in _groups(place):
+            _remove_group(group, deadline)
+        # It goes with the host's network namespace, a moment later; the next start needs the name.
+        if _link_exists(place):
+            with suppress(LabError):
+                run(["ip", "link", "delete", "dev", f"vb-{place.machine}"])
+        (place.folder / "process").unlink(missing_ok=True)
+
+    def machines(self, prefix: str) -> list[str]:
+        folders = [folder for root in _roots() for folder in root.glob("websockets-fleet/*")]
+        return sorted({folder.name for folder in folders if folder.name.startswith(prefix)})
+
+    def log(self, place: Place) -> str:
+        console = place.folder / "console.log"
+        if not console.exists():
+            return ""
+        return "\n".join(console.read_text(errors="replace").splitlines()[-15:])
+
+
+def _roots() -> list[Path]:
+    """The hierarchies that systemd counts processes in, of version 1 and 2."""
+    if (_CGROUPS / "cgroup.procs").exists():
+        return [_CGROUPS]
+    roots = [_CGROUPS / name for name in ("systemd", "unified")]
+    return [root for root in roots if (root / "cgroup.procs").exists()]
+
+
+def _groups(place: Place) -> list[Path]:
+    return [root / "websockets-fleet" / place.machine for root in _roots()]
+
+
+def _delegate(group: Path) -> None:
+    """Let the host's systemd use the controllers that this machine gives (version 2 only)."""
+    above = group.parent
+    for folder in (above.parent, above):
+        with suppress(OSError):
+            for controller in (folder / "cgroup.controllers").read_text().split():
+                with suppress(OSError):
+                    (folder / "cgroup.subtree_control").write_text(f"+{controller}")
+
+
+def _link_exists(place: Place) -> bool:
+    """Say whether the host's end on the bridge is still there (by its alternative name)."""
+    command = ["ip", "link", "show", "dev", f"vb-{place.machine}"]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def _recorded(place: Place) -> int | None:
+    """Give the process that became systemd-nspawn, if it still is the one we started."""
+    try:
+        process, started = map(int, (place.folder / "process").read_text().split())
+        stat = Path(f"/proc/{process}/stat").read_text()
+    except (OSError, ValueError):
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return process if int(fields[19]) == started and fields[0] != "Z" else None
+
+
+def _processes(place: Place) -> set[int]:
+    """Every process of the host: the one we started, and all in the host's control groups."""
+    found: set[int] = set()
+    for group in _groups(place):
+        for file in group.glob("**/cgroup.procs"):
+            with suppress(OSError):  # the group went meanwhile
+                found.update(map(int, file.read_text().split()))
+    started = _recorded(place)
+    return found | {started} if started else found
+
+
+def _remove_group(group: Path, deadline: float) -> None:
+    """Remove an empty control group with all below it, then its parent if that is empty too."""
+    while group.is_dir():
+        for folder, _, _ in os.walk(group, topdown=False):
+            with suppress(OSError):
+                Path(folder).rmdir()
+        if time.monotonic() > deadline:
+            raise LabError(f"control group {group} can't be removed")
+        if group.is_dir():
+            time.sleep(0.02)
+    with suppress(OSError):
+        group.parent.rmdir()
+
+
+def _cannot_isolate() -> list[str]:
+    """Try what every start does: an overlay in a mount namespace, a namespace of each kind."""
+    namespaces = ["--mount", "--net", "--uts", "--ipc", "--pid"]
+    probe = (
+        "mount -t tmpfs tmpfs /mnt && cd /mnt && mkdir lower upper work root &&"
+        " mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work root"
+    )
+    try:
+        subprocess.run(
+            ["unshare", *namespaces, "--fork", "--propagation", "private", "sh", "-c", probe],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    except subprocess.CalledProcessError as error:
+        why = (error.stderr.strip().splitlines() or [f"exit status {error.returncode}"])[-1]
+        return [f"this machine allows no namespaces or no overlayfs ({why})"]
+    return []
