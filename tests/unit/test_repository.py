@@ -55,7 +55,8 @@ ROLES = sorted({path.parents[1] for path in git_files("roles/*/tasks/main.yml")}
 PLAYBOOKS = git_files("playbooks/*.yml")
 MODULES = git_files("plugins/modules/*.py")
 FILTERS = git_files("plugins/filter/*.py")
-TESTED = git_files(*(f"plugins/{kind}/*.py" for kind in ("filter", "module_utils", "plugin_utils")))
+LOOKUPS = git_files("plugins/lookup/*.py")
+TESTED = FILTERS + LOOKUPS + git_files("plugins/module_utils/*.py", "plugins/plugin_utils/*.py")
 
 each_role = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 
@@ -125,7 +126,7 @@ def test_logic_has_a_test_of_its_own(source: Path) -> None:
 
 def test_every_name_in_the_texts_exists() -> None:
     """A role, module, filter or playbook that was renamed is renamed wherever it is spoken of."""
-    known = {path.stem for path in (*MODULES, *FILTERS, *PLAYBOOKS)}
+    known = {path.stem for path in (*MODULES, *FILTERS, *LOOKUPS, *PLAYBOOKS)}
     known |= {role.name for role in ROLES} | {"plugins"}
     unknown = {
         (name_of(path), name)
