@@ -6,6 +6,10 @@ MAKEFLAGS += --no-print-directory
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build/collections
+# Molecule keeps its state there, under the name of the checkout's folder: two folders may be called alike.
+export ANSIBLE_HOME := $(CURDIR)/.build/ansible
+# The paths of sockets must be short.
+export ANSIBLE_SSH_CONTROL_PATH_DIR := $(HOME)/.ansible/cp
 
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
 # Each pytest run leaves its numbers here; .ci/run adds them up.
@@ -18,11 +22,14 @@ help: ## List the targets
 
 .PHONY: demo
 demo: lab collection ## Boot three hosts, deploy an application to them, talk to it
-	@tests/step "Boot the hosts and run site.yml on them" molecule converge -s demo
-	@tests/step "Talk to it" molecule side-effect -s demo
+	@molecule/lab/lab heal --name demo
+	@tests/step "Boot the hosts" molecule create -s demo
+	@inventory=$$(molecule/lab/lab status --name demo | sed -n 's/^inventory: //p'); \
+	  tests/step "Run websockets.fleet.site" ansible-playbook websockets.fleet.site -i "$$inventory"; \
+	  tests/step "Talk to it" ansible-playbook molecule/demo/show.yml -i "$$inventory"
 
 .PHONY: demo-down
-demo-down: lab ## Remove the demo's hosts
+demo-down: venv ## Remove the demo's hosts
 	@tests/step "Remove the demo's hosts" molecule destroy -s demo
 
 .PHONY: test
@@ -68,6 +75,7 @@ venv:
 .PHONY: lab
 lab:
 	@tests/tools lab
+	@molecule/lab/lab images
 
 .PHONY: clean
 clean: ## Remove what the other targets made, but the lab's cached images
