@@ -8,7 +8,11 @@ Layers, each knowing only those above it:
     images      a Debian root file system a release, built once and cached
     network     one bridge, one subnet, one nftables table a lab
     hosts       the files that make an image a host
-    nspawn      the driver: how a host is started, seen and stopped
-    lab         up, down and status of a lab as a whole
+    driver      what a lab asks of whatever runs its hosts
+    nspawn      the driver for hosts that share this machine's kernel
+    record      what is written down about a lab
+    facts       what others read about it: inventory, ssh's configuration, molecule's
+    lab         up and down of a lab as a whole
+    preflight   what the machine has to have, said before anything is done
     cli         the command line
 """

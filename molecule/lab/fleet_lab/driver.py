@@ -24,8 +24,8 @@ class Place:
 class Driver(Protocol):
     """Starts, sees and stops hosts. Each call may follow a crash of the one before."""
 
-    def missing(self) -> list[str]:
-        """Say why this machine can't run hosts, one line a reason; empty if it can."""
+    def missing(self, folder: Path) -> list[str]:
+        """Say why this machine can't run hosts that write to folder; empty if it can."""
 
     def start(self, place: Place, image: Path, lock: int) -> None:
         """Start a stopped host; the lab's lock stays held until the host can be found again."""

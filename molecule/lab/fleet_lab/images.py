@@ -19,7 +19,18 @@ from pathlib import Path
 from fleet_lab.machine import Mirrors, apt_proxy_conf, mirrors
 from fleet_lab.system import LabError, locked, remove_tree, run, say, write_file
 
-__all__ = ["KEYRING", "Recipe", "ensure", "prune", "recipes"]
+__all__ = [
+    "JUST_WANTED_DAYS",
+    "KEYRING",
+    "UNUSED_DAYS",
+    "USER",
+    "USER_ID",
+    "Recipe",
+    "ensure",
+    "path",
+    "prune",
+    "recipes",
+]
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 USER = "deploy"
@@ -66,7 +77,9 @@ COMMANDS = (
 
 SUITES = {"debian12": "bookworm", "debian13": "trixie"}
 
-_UNUSED_DAYS = 14
+# An image is kept for the checkouts of other recipes, and for a lab that is about to use it.
+UNUSED_DAYS = 14.0
+JUST_WANTED_DAYS = 1 / 24
 
 
 @dataclass(frozen=True)
@@ -110,24 +123,27 @@ def recipes(apt: Path = Path("/etc/apt")) -> dict[str, Recipe]:
     return {name: Recipe(name, suite, found) for name, suite in SUITES.items()}
 
 
+def path(folder: Path, recipe: Recipe) -> Path:
+    """Give the root of a recipe's image, built or not."""
+    return folder / recipe.folder / "root"
+
+
 def ensure(folder: Path, recipe: Recipe) -> Path:
     """Give the root of a recipe's image, built first if it is missing."""
-    image = folder / recipe.folder
-    root = image / "root"
+    root = path(folder, recipe)
     if not root.is_dir():
-        with locked(
-            folder / f".building-{recipe.name}", f"{recipe.name}: another builder is at work"
-        ) as lock:
+        work = folder / f".building-{recipe.name}"
+        with locked(work, f"{recipe.name}: another builder is at work") as lock:
             if not root.is_dir():
-                _build(image, recipe, lock)
-    os.utime(image)  # pruning asks when an image was last wanted
+                _build(root.parent, work / "image", recipe, lock)
+    with suppress(PermissionError):  # built through sudo, wanted without
+        os.utime(root.parent)  # pruning asks when an image was last wanted
     return root
 
 
-def _build(image: Path, recipe: Recipe, lock: int) -> None:
+def _build(image: Path, work: Path, recipe: Recipe, lock: int) -> None:
     say(f"{recipe.name}: building the image with mmdebstrap (tens of seconds, once)")
     start = time.monotonic()
-    work = image.parent / f".building-{recipe.name}" / "image"
     if work.exists():
         remove_tree(work)  # of a builder that was killed: we hold its lock
     work.mkdir()
@@ -189,8 +205,10 @@ def _follow(builder: subprocess.Popen[bytes], name: str, log: Path) -> None:
             return
 
 
-def prune(folder: Path, used: Collection[Path], *, keep_days: float = _UNUSED_DAYS) -> list[str]:
-    """Remove the images that no lab uses and nobody has wanted for some days."""
+def prune(folder: Path, used: Collection[Path], keep_days: float) -> list[str]:
+    """Remove the images that no lab uses and nobody has wanted for some days; give their names."""
+    for doomed in folder.glob(".removing-*"):
+        remove_tree(doomed)  # of a run that was killed
     removed: list[str] = []
     limit = time.time() - keep_days * 86400
     for image in sorted(folder.glob("[!.]*")):

@@ -130,6 +130,8 @@ def pip_conf(files: Sequence[str], env: Mapping[str, str]) -> str | None:
     for name, value in env.items():
         if name.startswith("PIP_"):
             options[name[4:].lower().replace("_", "-")] = value
+    if "default-timeout" in options:  # pip's older name, which variables still use
+        options["timeout"] = options["default-timeout"]
 
     lines: list[str] = []
     for name in _PIP_OPTIONS:

@@ -13,12 +13,13 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from fleet_lab.driver import Place
-from fleet_lab.system import LabError, run
+from fleet_lab.system import LabError, missing_programs, run
 
 __all__ = ["Nspawn"]
 
@@ -44,20 +45,13 @@ exec systemd-nspawn --quiet --directory=root --boot --machine="$MACHINE" --regis
 class Nspawn:
     """The driver for hosts that share this machine's kernel."""
 
-    def missing(self) -> list[str]:
-        reasons = [
-            f"{program} is missing: apt-get install {package}"
-            for program, package in (
-                ("systemd-nspawn", "systemd-container"),
-                ("unshare", "util-linux"),
-            )
-            if shutil.which(program) is None
-        ]
+    def missing(self, folder: Path) -> list[str]:
+        reasons = missing_programs(
+            ("systemd-nspawn", "systemd-container"), ("unshare", "util-linux")
+        )
         if not _roots():
             reasons.append(f"no control groups are mounted at {_CGROUPS}")
-        if reasons or os.geteuid() != 0:
-            return reasons
-        return [*reasons, *_cannot_isolate()]
+        return reasons or _cannot_isolate(folder)
 
     def start(self, place: Place, image: Path, lock: int) -> None:
         for name in ("upper", "work", "root"):
@@ -164,7 +158,8 @@ def _processes(place: Place) -> set[int]:
     for group in _groups(place):
         for file in group.glob("**/cgroup.procs"):
             with suppress(OSError):  # the group went meanwhile
-                found.update(map(int, file.read_text().split()))
+                # 0 stands for a process that this process namespace can't see.
+                found.update(n for n in map(int, file.read_text().split()) if n > 1)
     started = _recorded(place)
     return found | {started} if started else found
 
@@ -183,21 +178,29 @@ def _remove_group(group: Path, deadline: float) -> None:
         group.parent.rmdir()
 
 
-def _cannot_isolate() -> list[str]:
-    """Try what every start does: an overlay in a mount namespace, a namespace of each kind."""
-    namespaces = ["--mount", "--net", "--uts", "--ipc", "--pid"]
-    probe = (
-        "mount -t tmpfs tmpfs /mnt && cd /mnt && mkdir lower upper work root &&"
-        " mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work root"
-    )
-    try:
-        subprocess.run(
-            ["unshare", *namespaces, "--fork", "--propagation", "private", "sh", "-c", probe],
-            check=True,
-            capture_output=True,
-            text=True,
-        )
-    except subprocess.CalledProcessError as error:
-        why = (error.stderr.strip().splitlines() or [f"exit status {error.returncode}"])[-1]
-        return [f"this machine allows no namespaces or no overlayfs ({why})"]
+def _cannot_isolate(folder: Path) -> list[str]:
+    """Try what every start does: a namespace of each kind, an overlay with its upper part here."""
+    namespaces = ["--mount", "--net", "--uts", "--ipc", "--pid", "--fork"]
+    with tempfile.TemporaryDirectory(prefix=".probe-", dir=folder) as probe:
+        for name in ("lower", "upper", "work", "root"):
+            Path(probe, name).mkdir()
+        unshare = ["unshare", *namespaces, "--propagation", "private"]
+        reason = _failure([*unshare, "true"], probe)
+        if reason:
+            return [f"this machine allows no namespaces ({reason})"]
+        options = "lowerdir=lower,upperdir=upper,workdir=work,volatile"
+        mount = ["mount", "-t", "overlay", "overlay", "-o", options, "root"]
+        reason = _failure([*unshare, *mount], probe)
+        if reason:
+            help_ = (
+                "load the module overlay, or set XDG_CACHE_HOME to a folder on ext4, xfs or tmpfs"
+            )
+            return [f"no overlayfs can be mounted in {folder} ({reason}): {help_}"]
     return []
+
+
+def _failure(command: list[str], folder: str) -> str:
+    done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
+    if done.returncode == 0:
+        return ""
+    return (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]

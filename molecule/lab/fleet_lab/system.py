@@ -6,7 +6,6 @@ import fcntl
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,9 +13,12 @@ from pathlib import Path
 
 __all__ = [
     "LabError",
+    "cache_folder",
+    "elapsed",
     "give_to_user",
     "locked",
     "make_folder",
+    "missing_programs",
     "remove_tree",
     "run",
     "say",
@@ -52,6 +54,21 @@ def run(command: Sequence[str], *, text: str | None = None) -> str:
         what = (done.stderr or done.stdout).strip() or f"exit status {done.returncode}"
         raise LabError(f"{' '.join(command)}: {what}")
     return done.stdout
+
+
+def missing_programs(*programs: tuple[str, str]) -> list[str]:
+    """Say which programs are missing and which Debian package has each."""
+    return [
+        f"{program} is missing: apt-get install {package}"
+        for program, package in programs
+        if shutil.which(program) is None
+    ]
+
+
+def cache_folder() -> Path:
+    """Give the folder for what outlives a checkout: images, and the labs that are up."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "websockets-fleet"
 
 
 @contextmanager
@@ -125,8 +142,3 @@ def remove_tree(folder: Path) -> None:
         if f"{mount_point}/".startswith(inside):
             raise LabError(f"{mount_point} is mounted: unmount it before {folder} can go")
     shutil.rmtree(folder, ignore_errors=False)
-
-
-def fail(text: str) -> int:
-    print(f"lab: {text}", file=sys.stderr, flush=True)
-    return 1

@@ -1,0 +1,52 @@
+"""What the lab needs of the machine, said before anything is done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from fleet_lab import images
+from fleet_lab.driver import Driver
+from fleet_lab.system import LabError, cache_folder, missing_programs
+
+__all__ = ["become_root", "check"]
+
+_PROGRAMS = (
+    ("mmdebstrap", "mmdebstrap"),
+    ("ip", "iproute2"),
+    ("nft", "nftables"),
+    ("ssh", "openssh-client"),
+    ("ssh-keygen", "openssh-client"),
+    ("setpriv", "util-linux"),
+    ("apt-config", "apt"),
+)
+
+
+def check(driver: Driver, folder: Path) -> None:
+    """Raise LabError with every reason why this machine can't run hosts that write to folder."""
+    reasons = missing_programs(*_PROGRAMS)
+    if not images.KEYRING.exists():
+        reasons.append(f"{images.KEYRING} is missing: apt-get install debian-archive-keyring")
+    reasons += driver.missing(folder)
+    if reasons:
+        raise LabError("this machine can't run the lab: " + "; ".join(reasons))
+
+
+def become_root() -> None:
+    """Run this command again through sudo, with what it needs of the environment."""
+    if os.geteuid() == 0:
+        return
+    if shutil.which("sudo") is None:
+        raise LabError("hosts and their network need root, and there is no sudo: run it as root")
+    kept = [f"XDG_CACHE_HOME={cache_folder().parent}", f"HOME={Path.home()}"]
+    kept += [
+        f"{name}={value}"
+        for name, value in os.environ.items()
+        if name.startswith("PIP_") or name.lower().endswith("_proxy")
+    ]
+    # Without a terminal nobody could answer sudo's question.
+    ask = [] if sys.stdin.isatty() else ["-n"]
+    sys.stdout.flush()
+    os.execvp("sudo", ["sudo", *ask, "env", *kept, sys.executable, *sys.argv])
