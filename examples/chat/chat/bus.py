@@ -109,8 +109,10 @@ def from_environment(environment: Mapping[str, str]) -> Bus | None:
         return None
     if len(key) < KEY_LENGTH:
         raise ValueError(f"CHAT_KEY has {len(key)} characters: give {KEY_LENGTH} or more")
-    processes = _number(environment, "CHAT_PROCESSES", 8, 1, 256)
-    instance = _number(environment, "INSTANCE", 1, 1, processes)
+    processes = _number(environment, "CHAT_PROCESSES", 32, 1, 256)
+    instance = _number(environment, "INSTANCE", 1, 1, 65535)
+    if instance > processes:
+        raise ValueError(f"CHAT_PROCESSES is {processes}, and this is process {instance}: raise it")
     numbers = range(1, processes + 1)
     if path := environment.get("UNIX_SOCKET"):
         # On one server only. The kernel may allow this process no network at all.

@@ -395,8 +395,9 @@ def test_with_unix_sockets_the_bus_is_beside_them() -> None:
         ("CHAT_PEERS", "10.0.0.2,", "CHAT_PEERS has ''"),
         ("CHAT_PROCESSES", "0", "CHAT_PROCESSES is '0': give a number from 1 to 256"),
         ("CHAT_PROCESSES", "many", "CHAT_PROCESSES is 'many'"),
-        ("CHAT_BUS_PORT", "65535", "CHAT_BUS_PORT is '65535': give a number from 1 to 65527"),
-        ("INSTANCE", "9", "INSTANCE is '9': give a number from 1 to 8"),
+        ("CHAT_BUS_PORT", "65535", "CHAT_BUS_PORT is '65535': give a number from 1 to 65503"),
+        ("INSTANCE", "0", "INSTANCE is '0': give a number from 1 to 65535"),
+        ("INSTANCE", "33", "CHAT_PROCESSES is 32, and this is process 33: raise it"),
     ],
 )
 def test_a_setting_without_a_meaning_is_named(name: str, value: str, sentence: str) -> None:
