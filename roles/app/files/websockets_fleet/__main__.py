@@ -49,8 +49,11 @@ def _instance(environ: Mapping[str, str]) -> int:
     return int(value)
 
 
-async def _serve(service_options: tuple[config.Config, server.Identity, Handler]) -> bool:
-    return await server.Service(*service_options, os.environ).run()
+async def _serve(service_options: tuple[config.Config, server.Identity, Handler]) -> None:
+    if not await server.Service(*service_options, os.environ).run():
+        # Handlers are left behind, and asyncio would wait for them.
+        sys.stdout.flush()
+        os._exit(0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -79,20 +82,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             release=os.environ.get("APP_RELEASE", ""),
             fingerprint=os.environ.get("APP_FINGERPRINT", ""),
         )
-        finished = asyncio.run(_serve((settings, identity, handler)))
+        asyncio.run(_serve((settings, identity, handler)))
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"cannot serve: {error}", file=sys.stderr)
+        print(f"cannot listen on {error}", file=sys.stderr)
         return 1
     except config.ConfigError as error:
         print("\n".join(error.faults), file=sys.stderr)
         return 1
-    if not finished:
-        # Leaving the usual way would wait for them.
-        sys.stdout.flush()
-        os._exit(0)
     return 0
 
 

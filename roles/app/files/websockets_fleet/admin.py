@@ -58,9 +58,9 @@ def unix_listener(path: Path, mode: int) -> socket.socket:
     umask = os.umask(0o777 & ~mode)
     try:
         listener.bind(os.fspath(path))
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        raise OSError(f"{path}: {error.strerror}") from error
     finally:
         os.umask(umask)
     return listener

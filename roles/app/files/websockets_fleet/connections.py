@@ -10,9 +10,12 @@ import dataclasses
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection
-from websockets.frames import CloseCode
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import Event
 
 __all__ = ["CountedConnection", "Counts"]
+
+TEXT, BINARY = Opcode.TEXT, Opcode.BINARY
 
 
 @dataclasses.dataclass(slots=True)
@@ -25,6 +28,10 @@ class Counts:
     opened: int = 0
     closed: collections.Counter[int] = dataclasses.field(default_factory=collections.Counter)
     opening: set[CountedConnection] = dataclasses.field(default_factory=set)
+    messages_received: int = 0
+    messages_sent: int = 0
+    bytes_received: int = 0
+    bytes_sent: int = 0
 
     @property
     def open(self) -> int:
@@ -34,6 +41,10 @@ class Counts:
 
 class CountedConnection(ServerConnection):
     """A server connection that keeps ``counts`` up to date."""
+
+    # Two more keys in the instance's dictionary would make Python give up sharing its keys among
+    # connections: each would take more memory, and each access more time.
+    __slots__ = ("counts", "opened")
 
     def __init__(self, counts: Counts, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -50,6 +61,34 @@ class CountedConnection(ServerConnection):
     def ignore(self) -> None:
         """Note that this is no WebSocket connection but a health check."""
         self.counts.opening.discard(self)
+
+    # The next three run for each message: they are written for speed.
+
+    def data_received(self, data: bytes) -> None:
+        """Count bytes; called by the event loop."""
+        self.counts.bytes_received += len(data)
+        ServerConnection.data_received(self, data)
+
+    def process_event(self, event: Event) -> None:
+        """Count messages: a fragmented one counts once, with its first frame."""
+        if type(event) is Frame and (event.opcode is TEXT or event.opcode is BINARY):
+            self.counts.messages_received += 1
+        ServerConnection.process_event(self, event)
+
+    def send_data(self) -> None:
+        """Count bytes and messages on their way out; everything that is sent passes here."""
+        writes = self.protocol.writes
+        if not writes:
+            return
+        counts = self.counts
+        for data in writes:
+            if data:
+                counts.bytes_sent += len(data)
+                # The opcode is in the lower half of a frame's first byte: 1 is text, 2 is binary.
+                # The response to the handshake begins with an H, which looks like neither.
+                if 0 < data[0] & 15 < 3:
+                    counts.messages_sent += 1
+        ServerConnection.send_data(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count the end of the connection; called once, by the event loop."""

@@ -9,13 +9,19 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from contextvars import ContextVar
 
-__all__ = ["JournalFormatter", "connection_id", "set_up"]
+from websockets.asyncio.server import ServerConnection
 
-connection_id: ContextVar[str] = ContextVar("connection_id", default="")
-"""Id of the connection that the running task serves; empty outside of handlers."""
+__all__ = ["JournalFormatter", "connection", "set_up"]
+
+connection: ContextVar[ServerConnection | None] = ContextVar("connection", default=None)
+"""The connection that the running task serves; None outside of handlers."""
+
+# What a proxy may have named the request, if it can't be taken for something else in a log.
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 # Levels of syslog(3), as sd-daemon(3) wants them before each line.
 PRIORITIES = (
@@ -27,13 +33,16 @@ PRIORITIES = (
 )
 
 
-def _connection(record: logging.LogRecord) -> str:
-    if own := connection_id.get():
-        return own
+def _connection_id(record: logging.LogRecord) -> str:
+    """The proxy's ``X-Request-ID`` for the connection that a record is about, or the library's."""
     try:
-        # Set by websockets on records about a connection: a weak reference to it.
-        return str(record.__dict__["websocket"].id)
-    except (KeyError, ReferenceError):
+        # websockets hangs a weak reference to the connection on its records.
+        about: ServerConnection | None = record.__dict__.get("websocket") or connection.get()
+        if about is None:
+            return ""
+        given = about.request.headers.get_all("X-Request-ID") if about.request else []
+        return given[0] if given and REQUEST_ID.fullmatch(given[0]) else str(about.id)
+    except ReferenceError:
         return ""
 
 
@@ -43,8 +52,8 @@ class JournalFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One record as one or more lines; a traceback's lines carry the priority too."""
         priority = next(value for level, value in PRIORITIES if record.levelno >= level)
-        connection = _connection(record)
-        about = f"{record.name} [{connection}]" if connection else record.name
+        name = _connection_id(record)
+        about = f"{record.name} [{name}]" if name else record.name
         lines = f"{about}: {super().format(record)}".splitlines()
         return "\n".join(f"<{priority}>{line}" for line in lines)
 

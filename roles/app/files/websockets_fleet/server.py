@@ -14,6 +14,7 @@ import os
 import random
 import resource
 import signal
+import socket
 import sys
 import time
 from collections.abc import Mapping
@@ -113,17 +114,11 @@ class Service:
         self.counts = Counts()
         self.draining = False
         self.notifier = Notifier(environ.get("NOTIFY_SOCKET"))
-        self.heartbeat_interval = min(1.0, watchdog_interval(environ) or 1.0)
+        self.watchdog_interval = watchdog_interval(environ)
         self.started = time.monotonic()
-        self.lag = 0.0
-        # The worst of the last minute or so.
         self.lags: collections.deque[float] = collections.deque(maxlen=60)
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
-        self._last_resort = LastResort(
-            config.drain.seconds + config.websocket.close_timeout + LAST_RESORT,
-            config.websocket.close_timeout + LAST_RESORT,
-        )
 
     async def run(self) -> bool:
         """Serve until SIGTERM or SIGINT, then drain.
@@ -135,25 +130,22 @@ class Service:
             OSError: it can't listen.
 
         """
-        listen = self.config.listen
-        instance = self.identity.instance
-        server, where = await self._listen()
-        admin_server = await admin.serve_admin(
-            listen.admin_socket(instance), lambda: self.draining, self.status
-        )
-        heartbeat = asyncio.create_task(self._heartbeat())
         self._catch_signals()
+        server, where = await self._listen()
+        admin_socket = self.config.listen.admin_socket(self.identity.instance)
+        admin_server = await admin.serve_admin(admin_socket, lambda: self.draining, self.status)
+        background = [asyncio.create_task(self._measure_lag())]
+        if self.watchdog_interval is not None:
+            background.append(asyncio.create_task(self._feed_watchdog(self.watchdog_interval)))
         self.notifier.send("READY=1", f"STATUS=Serving {self.config.handler} on {where}")
         logger.info("serving %s on %s", self.config.handler, where)
-        try:
-            await self._stop.wait()
-            finished = await self._drain(server)
-            logger.info("stopped")
-        finally:
-            heartbeat.cancel()
-            admin_server.close()
-            listen.admin_socket(instance).unlink(missing_ok=True)
-            self.notifier.close()
+        await self._stop.wait()
+        finished = await self._drain(server)
+        for task in background:
+            task.cancel()
+        admin_server.close()
+        admin_socket.unlink(missing_ok=True)
+        logger.info("stopped")
         return finished
 
     def status(self) -> dict[str, object]:
@@ -170,7 +162,11 @@ class Service:
             "opening": len(self.counts.opening),
             "opened_total": self.counts.opened,
             "closed_total": {str(code): n for code, n in sorted(self.counts.closed.items())},
-            "event_loop_lag_seconds": round(self.lag, 6),
+            "messages_received_total": self.counts.messages_received,
+            "messages_sent_total": self.counts.messages_sent,
+            "bytes_received_total": self.counts.bytes_received,
+            "bytes_sent_total": self.counts.bytes_sent,
+            "event_loop_lag_seconds": round(self.lags[-1] if self.lags else 0.0, 6),
             "event_loop_lag_max_seconds": round(max(self.lags, default=0.0), 6),
             "memory_bytes": _memory_bytes(),
         }
@@ -186,9 +182,16 @@ class Service:
             sock = admin.unix_listener(path, 0o660)
             return await unix_serve(self._handle, sock=sock, **options), str(path)
         host, port = listen.address(self.identity.instance)
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         shared = listen.mode == "shared_port"
-        server = await serve(self._handle, host, port, reuse_port=shared, **options)
-        return server, f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        try:
+            server = await serve(self._handle, host, port, reuse_port=shared, **options)
+        except socket.gaierror as error:
+            raise OSError(f"{where}: {error.strerror}") from error
+        except OSError as error:
+            # asyncio's own words for it say the address too, but less readably.
+            raise OSError(f"{where}: {os.strerror(error.errno or 0)}") from error
+        return server, where
 
     def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         if request.path.partition("?")[0] != self.config.health.path:
@@ -200,7 +203,7 @@ class Service:
 
     async def _handle(self, connection: ServerConnection) -> None:
         cast(CountedConnection, connection).count_opened()
-        log.connection_id.set(str(connection.id))
+        log.connection.set(connection)
         try:
             await self.user_handler(connection)
         except* ConnectionClosed:
@@ -208,24 +211,33 @@ class Service:
             if connection.state is State.OPEN:
                 raise
 
-    async def _heartbeat(self) -> None:
-        """Feed the watchdog from the event loop, and measure how late the loop runs."""
-        loop = asyncio.get_running_loop()
+    async def _feed_watchdog(self, interval: float) -> None:
+        """Tell systemd that the event loop runs; a loop that is blocked can't."""
         while True:
             self.notifier.send("WATCHDOG=1")
-            due = loop.time() + self.heartbeat_interval
-            await asyncio.sleep(self.heartbeat_interval)
-            self.lag = max(0.0, loop.time() - due)
-            self.lags.append(self.lag)
+            await asyncio.sleep(interval)
+
+    async def _measure_lag(self) -> None:
+        """Measure once a second how late the event loop runs; a minute of it is kept."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = loop.time() + 1
+            await asyncio.sleep(1)
+            self.lags.append(max(0.0, loop.time() - due))
 
     def _catch_signals(self) -> None:
         """The first signal starts the drain, the next one ends it."""
         loop = asyncio.get_running_loop()
+        close_timeout = self.config.websocket.close_timeout
+        last_resort = LastResort(
+            patience=self.config.drain.seconds + close_timeout + LAST_RESORT,
+            impatience=close_timeout + LAST_RESORT,
+        )
 
         def on_signal(_number: int, _frame: FrameType | None) -> None:
             # This runs between two bytecodes of whatever the main thread does, even where the
             # event loop is blocked: the clock of the last resort starts now.
-            self._last_resort.arm()
+            last_resort.arm()
             with suppress(RuntimeError):  # The loop is closed: nothing is left to stop.
                 loop.call_soon_threadsafe(self._on_stop)
 
@@ -246,21 +258,19 @@ class Service:
         logger.info("draining %d connections over %g seconds", self.counts.open, drain.seconds)
         if self.config.listen.mode == "unix_socket":
             self.config.listen.socket(self.identity.instance).unlink(missing_ok=True)
-        # Accept what the kernel has queued: closing the listener would reset it.
-        await asyncio.sleep(0)
+        # Accept what the kernel has queued: closing the listener would reset it. This takes asyncio
+        # three turns: to see it, to accept it, to make a connection of it.
+        for _ in range(3):
+            await asyncio.sleep(0)
         server.close(close_connections=False)
         closed = asyncio.create_task(server.wait_closed())
-
         await self._close_evenly(server, closed, began + drain.seconds)
 
-        # Clients that have not sent their request yet get little time to.
-        opening = [connection.wait_closed() for connection in self.counts.opening]
-        if opening:
-            grace = max(0.0, began + OPENING_GRACE - loop.time())
-            waiting = [asyncio.ensure_future(wait) for wait in opening]
-            await asyncio.wait([*waiting, closed], timeout=grace)
-        for connection in list(self.counts.opening):
-            connection.transport.abort()
+        if self.counts.opening:
+            # They get a 503 as soon as they have sent their request, if they ever do.
+            await asyncio.wait([closed], timeout=max(0.0, began + OPENING_GRACE - loop.time()))
+            for connection in list(self.counts.opening):
+                connection.transport.abort()
         await asyncio.wait([closed], timeout=self.config.websocket.close_timeout + HANDLER_GRACE)
         if not closed.done():
             logger.warning("cancelling %d handlers that did not return", len(server.handler_tasks))
@@ -271,32 +281,40 @@ class Service:
             logger.error("leaving %d handlers behind", len(server.handler_tasks))
         return closed.done()
 
+    async def _close(self, connection: ServerConnection) -> None:
+        """Close one connection, by force where the client does not take part in it."""
+        try:
+            # Not only as long as the library waits for the client's close frame: before that, it
+            # waits for a client that does not read what has been sent, and without a limit.
+            async with asyncio.timeout(self.config.websocket.close_timeout):
+                await connection.close(self.config.drain.close_code)
+        except TimeoutError:
+            connection.transport.abort()
+
     async def _close_evenly(
         self, server: Server, closed: asyncio.Task[None], deadline: float
     ) -> None:
         """Close connections one after the other until ``deadline``, or at once when in a hurry."""
         loop = asyncio.get_running_loop()
-        drain = self.config.drain
         connections = list(server.connections)
         # Clients that came together must not leave together.
         random.shuffle(connections)
         closing: set[asyncio.Task[None]] = set()
         hurry = asyncio.create_task(self._hurry.wait())
-        while connections:
+        while connections and not closed.done():
             left = 0.0 if self._hurry.is_set() else deadline - loop.time()
-            step = next_step(self.counts.open - len(closing), left)
-            count = step.connections
-            while connections and count:
+            # A close that is done leaves the two counts one after the other: don't trust a 0.
+            step = next_step(max(1, self.counts.open - len(closing)), left)
+            due = step.connections
+            while connections and due:
                 connection = connections.pop()
                 if connection.state is State.OPEN:
-                    task = asyncio.create_task(connection.close(drain.close_code))
+                    task = asyncio.create_task(self._close(connection))
                     closing.add(task)
                     task.add_done_callback(closing.discard)
-                    count -= 1
-            if step.pause and connections:
+                    due -= 1
+            if connections:
                 await asyncio.wait(
                     [closed, hurry], timeout=step.pause, return_when=asyncio.FIRST_COMPLETED
                 )
-            if closed.done():
-                break
         hurry.cancel()
