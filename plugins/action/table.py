@@ -47,7 +47,7 @@ class ActionModule(ActionBase):
     ) -> dict[str, Any]:
         """Return the printed lines."""
         super().run(tmp, task_vars)
-        _, arguments = self.validate_argument_spec(ARGUMENT_SPEC)
+        arguments = self.validate_argument_spec(ARGUMENT_SPEC)[1]
         columns = [Column(**column) for column in arguments["columns"]]
         try:
             lines = render(columns, arguments["rows"], arguments["title"], arguments["empty"])

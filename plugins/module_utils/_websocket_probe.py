@@ -78,7 +78,7 @@ class Request:
     subprotocols: list[str] = field(default_factory=list)
     headers: dict[str, Any] = field(default_factory=dict)
     compression: bool = True
-    message: str | None = None
+    send: str | None = None
     expect: str | None = None
     match: str = "exact"
     timeout: float = 10.0
@@ -91,7 +91,7 @@ class Request:
         if self.connect_to is not None:
             if self.unix_socket is not None:
                 raise OptionError("connect_to and unix_socket exclude each other: give one")
-            _ = self.target
+            _split_address(self.connect_to)
         if self.match not in {"exact", "contains", "any"}:
             raise OptionError(f"match is {self.match!r}: give exact, contains or any")
         if self.match == "any" and self.expect is not None:
@@ -174,19 +174,7 @@ class Request:
         port = urlsplit(self.url).port or (443 if self.secure else 80)
         if self.connect_to is None:
             return self.host, port
-        # The same grammar as in a URL: name, IPv4 or [IPv6], then :port or nothing. An IPv6
-        # address without a port needs no brackets.
-        bare = self.connect_to.count(":") > 1 and not self.connect_to.startswith("[")
-        wrong = OptionError(
-            f"connect_to is {self.connect_to!r}: give an address or a name, with :port if need be"
-        )
-        try:
-            parts = urlsplit(f"//[{self.connect_to}]" if bare else f"//{self.connect_to}")
-            host, given_port = parts.hostname, parts.port
-        except ValueError as error:
-            raise wrong from error
-        if not host or given_port == 0 or parts.path or parts.query or parts.username is not None:
-            raise wrong
+        host, given_port = _split_address(self.connect_to)
         return host, given_port or port
 
     @property
@@ -204,6 +192,22 @@ def probe(request: Request) -> dict[str, Any]:
     Raises ProbeError with one sentence where anything is not as the request wants it.
     """
     return _Probe(request).run()
+
+
+def _split_address(text: str) -> tuple[str, int | None]:
+    """Split an address such as ``10.0.0.2:8443``; raises OptionError for what is none."""
+    # The same grammar as in a URL: name, IPv4 or [IPv6], then :port or nothing. An IPv6 address
+    # without a port needs no brackets.
+    bare = text.count(":") > 1 and not text.startswith("[")
+    wrong = OptionError(f"connect_to is {text!r}: give an address or a name, with :port if need be")
+    try:
+        parts = urlsplit(f"//[{text}]" if bare else f"//{text}")
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise wrong from error
+    if not host or port == 0 or parts.path or parts.query or parts.username is not None:
+        raise wrong
+    return host, port
 
 
 def _quote(text: str) -> str:
@@ -439,7 +443,7 @@ class _Probe:
             self._done("ping")
             self._ping(websocket)
             wrong = None
-            if request.message is not None or request.expect is not None:
+            if request.send is not None or request.expect is not None:
                 self._done("message")
                 wrong = self._exchange(websocket)
             stage, mark = self.stage, self.mark
@@ -463,13 +467,13 @@ class _Probe:
     def _exchange(self, websocket: ClientConnection) -> str | None:
         """Send the message and take one answer; return what is wrong with it."""
         request = self.request
-        if request.message is not None:
-            websocket.send(request.message)
+        if request.send is not None:
+            websocket.send(request.send)
         answer = websocket.recv()
         if request.match == "any":
             self.facts["answer"] = answer if isinstance(answer, str) else None
             return None
-        wanted = request.expect if request.expect is not None else request.message or ""
+        wanted = request.expect if request.expect is not None else request.send or ""
         verb = "contains" if request.match == "contains" else "is"
         wish = f"the answer that {verb} {_quote(wanted)} was expected"
         if isinstance(answer, bytes):

@@ -68,13 +68,13 @@ options:
     description: Whether to offer the extension permessage-deflate.
     type: bool
     default: true
-  message:
-    description: Text to send. Without it there is a ping and no message.
+  send:
+    description: Text to send as one message. Without it there is a ping and no message.
     type: str
   expect:
     description:
-      - Text that the first message from the server must be. The default is O(message), an echo.
-      - Without O(message), it is what the server must send by itself.
+      - Text that the first message from the server must be. The default is O(send), an echo.
+      - Without O(send), it is what the server must send by itself.
     type: str
   match:
     description:
@@ -108,7 +108,7 @@ EXAMPLES = r"""
 - name: Ask for an echo, as a client on the Internet does
   websockets.fleet.websocket_probe:
     url: wss://echo.example.com/
-    message: hello
+    send: hello
   delegate_to: localhost
 
 - name: Probe each load balancer by its address, with the name and the authority of the fleet
@@ -116,7 +116,7 @@ EXAMPLES = r"""
     url: wss://chat.example.com/
     connect_to: "{{ ansible_host }}"
     ca_file: /etc/ssl/fleet-ca.pem
-    message: '{"echo": "hello"}'
+    send: '{"echo": "hello"}'
   delegate_to: localhost
 
 - name: Probe one process through its unix socket
@@ -262,7 +262,7 @@ def main() -> None:
             "subprotocols": {"type": "list", "elements": "str", "default": []},
             "headers": {"type": "dict", "default": {}},
             "compression": {"type": "bool", "default": True},
-            "message": {"type": "str"},
+            "send": {"type": "str"},
             "expect": {"type": "str"},
             "match": {
                 "type": "str",

@@ -304,7 +304,7 @@ def test_a_ping_alone(plain: str) -> None:
 
 def test_an_echo_with_everything_negotiated(plain: str) -> None:
     facts = probe(
-        Request(url=plain, message="héllo", subprotocols=["chat.v1", "chat.v0"], close_code=3001)
+        Request(url=plain, send="héllo", subprotocols=["chat.v1", "chat.v0"], close_code=3001)
     )
     assert facts["answer"] == "héllo"
     assert facts["subprotocol"] == "chat.v1"
@@ -333,10 +333,10 @@ def test_headers_origin_and_no_compression_reach_the_server(plain: str) -> None:
 
 
 def test_the_first_message_may_be_anything(plain: str) -> None:
-    assert probe(Request(url=f"{plain}/other", message="a", match="any"))["answer"] == (
+    assert probe(Request(url=f"{plain}/other", send="a", match="any"))["answer"] == (
         "something else"
     )
-    assert probe(Request(url=f"{plain}/binary", message="a", match="any"))["answer"] is None
+    assert probe(Request(url=f"{plain}/binary", send="a", match="any"))["answer"] is None
 
 
 def test_a_greeting_is_waited_for_without_a_message(plain: str) -> None:
@@ -347,13 +347,13 @@ def test_a_greeting_is_waited_for_without_a_message(plain: str) -> None:
 def test_a_unix_socket(loop: Loop, tmp_path: Path) -> None:
     path = tmp_path / "1.sock"
     loop.unix(path)
-    facts = probe(Request(url="ws://localhost/", unix_socket=str(path), message="hello"))
+    facts = probe(Request(url="ws://localhost/", unix_socket=str(path), send="hello"))
     assert facts["answer"] == "hello"
     assert "lookup" not in facts["latency_ms"]
 
 
 def test_a_verified_certificate_is_described(secure: Request) -> None:
-    facts = probe(replace(secure, message="hello"))
+    facts = probe(replace(secure, send="hello"))
     tls = facts["tls"]
     assert tls["version"] == "TLSv1.3"
     assert tls["cipher"].startswith("TLS_")
@@ -401,16 +401,16 @@ def test_an_address_that_refuses_leaves_the_next_one_its_chance(
         ("/moved", {}, "handshake", "HTTP 301 Moved Permanently, a redirect to /elsewhere"),
         (
             "/other",
-            {"message": "a"},
+            {"send": "a"},
             "message",
             "answered 'something else': the answer that is 'a'",
         ),
         ("/greet", {"expect": "hi"}, "message", "the answer that is 'hi' was expected"),
         ("/greet", {"expect": "hi", "match": "contains"}, "message", "that contains 'hi' was"),
-        ("/binary", {"message": "a"}, "message", "answered 2 bytes of binary data: the answer"),
-        ("/leave", {"message": "a"}, None, "closed the connection before the .* 1012 .* moving"),
-        ("/deaf", {"message": "a", "timeout": 0.3}, "message", "timeout: the message exchange"),
-        ("/", {"message": "a" * 2_000_000}, "message", "1009 .message too big"),
+        ("/binary", {"send": "a"}, "message", "answered 2 bytes of binary data: the answer"),
+        ("/leave", {"send": "a"}, None, "closed the connection before the .* 1012 .* moving"),
+        ("/deaf", {"send": "a", "timeout": 0.3}, "message", "timeout: the message exchange"),
+        ("/", {"send": "a" * 2_000_000}, "message", "1009 .message too big"),
     ],
 )
 def test_a_wrong_answer_is_named(
@@ -433,13 +433,13 @@ def test_a_rejection_keeps_its_facts(plain: str) -> None:
 
 def test_a_wrong_answer_is_still_followed_by_an_orderly_close(plain: str) -> None:
     with pytest.raises(ProbeError) as caught:
-        probe(Request(url=f"{plain}/other", message="a", close_code=3002))
+        probe(Request(url=f"{plain}/other", send="a", close_code=3002))
     assert caught.value.facts["close_code_received"] == 3002
 
 
 def test_a_close_by_the_server_is_reported(plain: str) -> None:
     with pytest.raises(ProbeError) as caught:
-        probe(Request(url=f"{plain}/leave", message="a"))
+        probe(Request(url=f"{plain}/leave", send="a"))
     assert caught.value.facts["close_code_received"] == 1012
     assert caught.value.facts["close_reason_received"] == "moving"
 
@@ -479,7 +479,7 @@ def test_a_server_that_stops_answering_is_left_in_time(stage: str) -> None:
     with raw_server(stubborn(stage)) as port:
         started = time.monotonic()
         with pytest.raises(ProbeError, match="timeout: ") as caught:
-            probe(Request(url=f"ws://127.0.0.1:{port}/", message=message, timeout=0.5))
+            probe(Request(url=f"ws://127.0.0.1:{port}/", send=message, timeout=0.5))
         assert time.monotonic() - started < 2
     assert caught.value.stage == stage
 
@@ -696,7 +696,7 @@ def test_the_module_runs_in_check_mode_too_and_never_changes_anything(
         "url": secure.url,
         "connect_to": secure.connect_to,
         "ca_file": secure.ca_file,
-        "message": "hello",
+        "send": "hello",
     }
     result = run_module(tmp_path, "--check", "-a", json.dumps(arguments))
     assert result["answer"] == "hello"
