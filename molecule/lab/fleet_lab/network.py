@@ -8,6 +8,7 @@ reboot, as the setting itself is.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
@@ -70,7 +71,10 @@ def up(identity: Identity, last: IPv4Network | None) -> IPv4Network:
             free = last is not None and not any(last.overlaps(other) for other in taken)
             subnet = last if last and free else choose_subnet(identity.digest, taken)
             if not Path("/sys/class/net", identity.bridge).exists():
-                run(["ip", "link", "add", identity.bridge, "type", "bridge"])
+                # Of its own a bridge takes the lowest address of its ports, another one whenever a
+                # host comes or goes: the other hosts would talk to the old one for a while.
+                mac = ":".join(["02", "57", *re.findall("..", identity.digest)])
+                run(["ip", "link", "add", identity.bridge, "address", mac, "type", "bridge"])
             run(["ip", "address", "add", f"{gateway(subnet)}/24", "dev", identity.bridge])
         run(["ip", "link", "set", identity.bridge, "up"])
         run(["nft", "-f", "-"], text=_rules(identity, subnet))
