@@ -110,7 +110,10 @@ class Launched:
         environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(PACKAGE),
-            "PYTHONDONTWRITEBYTECODE": "1",
+            # The package is compiled once, but not into the checkout.
+            "PYTHONPYCACHEPREFIX": str(
+                Path(tempfile.gettempdir(), f"launcher-cache-{os.getuid()}")
+            ),
             "INSTANCE": str(instance),
             "APP_NAME": "chat",
             "APP_RELEASE": "r1",
@@ -186,7 +189,7 @@ def directory() -> Iterator[Path]:
 
 @pytest.fixture
 def launch(directory: Path) -> Iterator[Launch]:
-    """Start launchers: ``launch(source of app.py, more TOML, mode=..., instance=..., port=...)``."""
+    """Start launchers: ``launch(source of app.py, more TOML, mode=..., instance=...)``."""
     started: list[Launched] = []
 
     def start(

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,7 +67,7 @@ def test_clients_that_leave_only_slow_it_down(total: int, seconds: float, leave:
     closes = drain(total, seconds, leave=leave)
     assert len(closes) <= total
     assert closes[-1] <= seconds + 1e-6
-    pauses = [b - a for a, b in zip(closes, closes[1:], strict=False) if b > a]
+    pauses = [b - a for a, b in pairwise(closes) if b > a]
     assert all(pause >= min(seconds / total, TICK) * 0.999 for pause in pauses)
 
 
@@ -82,7 +84,7 @@ def test_a_stall_past_the_end_closes_the_rest_at_once(
 def test_time_lost_to_a_stall_is_made_up_for_evenly() -> None:
     closes = drain(100, 10, stalls=[5])
     after = [when for when in closes if when > 0]
-    pauses = [b - a for a, b in zip(after, after[1:], strict=False)]
+    pauses = [b - a for a, b in pairwise(after)]
     assert max(pauses) == pytest.approx(min(pauses))
     assert closes[-1] <= 10
 
