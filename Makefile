@@ -34,7 +34,7 @@ demo-down: venv ## Remove the demo's hosts
 
 .PHONY: test
 test: tools ## Everything that CI runs
-	@$(MAKE) lint units sanity molecule
+	@$(MAKE) lint units browser sanity molecule
 
 .PHONY: lint
 lint: ## Read the sources: ruff, mypy, yamllint, ansible-lint, shellcheck
@@ -44,6 +44,11 @@ lint: ## Read the sources: ruff, mypy, yamllint, ansible-lint, shellcheck
 .PHONY: units
 units: venv ## Run the unit tests
 	@tests/step "Unit tests" pytest $(call junit,units)
+
+.PHONY: browser
+browser: ## Try the chat example in a browser
+	@tests/tools browser
+	@tests/step "Browser tests" pytest $(call junit,browser) tests/browser
 
 .PHONY: sanity
 sanity: venv ## Run ansible-test sanity

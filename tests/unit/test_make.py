@@ -72,16 +72,19 @@ def test_a_machine_without_debian_packages_is_told_in_one_line(programs: Path) -
 def test_only_missing_packages_are_installed_and_it_says_so(programs: Path) -> None:
     add_program(programs, "python3", "echo 3.13.0", '[[ $* != *"-m venv"* ]] || mkdir -p .venv/bin')
     add_program(
-        programs, "dpkg-query", "[[ $3 == chromium || $3 == shellcheck ]] || echo -n installed"
+        programs, "dpkg-query", "[[ $3 == chromium* || $3 == shellcheck ]] || echo -n installed"
     )
     add_program(programs, "apt-get", 'echo "$*" >>apt.log')
     add_program(programs, "sudo", 'while [[ $1 == -* ]]; do shift; done; exec "$@"')
     (programs / "mkdir").symlink_to(shutil.which("mkdir") or "mkdir")
     result = run_tools(programs, "test")
-    assert "==> Install Debian packages: shellcheck chromium: done in 0:0" in result.stdout
+    assert (
+        "==> Install Debian packages: shellcheck chromium chromium-driver: done in 0:0"
+        in result.stdout
+    )
     assert (programs.parent / "checkout/apt.log").read_text(encoding="utf-8").splitlines() == [
         "update -qq",
-        "install -qq --yes --no-install-recommends shellcheck chromium",
+        "install -qq --yes --no-install-recommends shellcheck chromium chromium-driver",
     ]
 
 
