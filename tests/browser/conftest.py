@@ -1,7 +1,8 @@
 """A headless Chromium that trusts one authority, and a chat to open in it.
 
 ``CHAT_URL``, ``CHAT_CONNECT_TO`` (address or address:port) and ``CHAT_CA_FILE`` name a chat that
-runs. Without them the tests serve one themselves, on loopback.
+runs, ``CHAT_SERVERS`` on how many servers. Without them the tests serve one themselves, on
+loopback. ``CHAT_PICTURES`` is a folder for pictures of the page.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ class Chat:
     url: str
     connect_to: str
     ca_file: Path
+    servers: int = 1
     move: Callable[[], None] | None = None
     """Close every connection with 1001; only of the chat that the tests serve themselves."""
 
@@ -45,10 +47,15 @@ class Chat:
 @pytest.fixture(scope="session")
 def chat() -> Iterator[Chat]:
     if url := os.environ.get("CHAT_URL"):
-        yield Chat(url, os.environ["CHAT_CONNECT_TO"], Path(os.environ["CHAT_CA_FILE"]))
+        yield Chat(
+            url,
+            os.environ["CHAT_CONNECT_TO"],
+            Path(os.environ["CHAT_CA_FILE"]),
+            int(os.environ.get("CHAT_SERVERS", "1")),
+        )
         return
     with serve_locally("chat.example.test") as (port, ca_file, move):
-        yield Chat("https://chat.example.test/", f"127.0.0.1:{port}", ca_file, move)
+        yield Chat("https://chat.example.test/", f"127.0.0.1:{port}", ca_file, move=move)
 
 
 @pytest.fixture
