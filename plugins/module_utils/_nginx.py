@@ -1,0 +1,190 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ask a host's nginx what it is and what it runs. Private to the collection."""
+
+from __future__ import annotations
+
+import grp
+import hashlib
+import http.client
+import os
+import pwd
+import re
+import socket
+from pathlib import Path
+
+__all__ = [
+    "Build",
+    "complaints",
+    "directive",
+    "fleet_sites",
+    "groups_of",
+    "missing_groups",
+    "parse_build",
+    "parse_properties",
+    "running_config",
+    "welcome_page",
+    "worker_file_limit",
+    "workers",
+]
+
+SITE_MARK = "# websockets.fleet site"
+WORKER = "nginx: worker process"
+
+
+class Build:
+    """What ``nginx -V`` says: versions and built-in paths."""
+
+    def __init__(self, version: str, openssl: str, conf_path: str, user: str, error_log: str):
+        self.version = version
+        self.openssl = openssl
+        self.conf_path = conf_path
+        self.user = user
+        self.error_log = error_log
+
+
+def _first(pattern: str, text: str, default: str) -> str:
+    found = re.search(pattern, text, re.MULTILINE)
+    return found.group(1) if found else default
+
+
+def parse_build(text: str) -> Build:
+    """Return what the output of ``nginx -V`` says; absent parts are the built-in defaults."""
+    linked = _first(r"running with OpenSSL ([\d.]+)", text, "")
+    return Build(
+        version=_first(r"^nginx version: [^/]*/([\d.]+)", text, ""),
+        openssl=linked or _first(r"built with OpenSSL ([\d.]+)", text, ""),
+        conf_path=_first(r"--conf-path=(\S+)", text, "/etc/nginx/nginx.conf"),
+        user=_first(r"--user=(\S+)", text, "nobody"),
+        error_log=_first(r"--error-log-path=(\S+)", text, "/var/log/nginx/error.log"),
+    )
+
+
+def parse_properties(text: str) -> dict[str, str]:
+    """Return the properties that ``systemctl show`` printed."""
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def directive(main: str, name: str, default: str) -> str:
+    """Return the first argument of a directive of the main configuration."""
+    return _first(rf"^[ \t]*{name}[ \t]+([^\s;]+)", main, default)
+
+
+def fleet_sites(folder: Path) -> list[str]:
+    """Return the names of the site files that the role laid."""
+    return sorted(
+        path.stem
+        for path in folder.glob("*.conf")
+        if SITE_MARK in path.read_text(encoding="utf-8", errors="replace")
+    )
+
+
+def welcome_page(conf: Path, conffiles: str) -> str:
+    """Return what the distribution's welcome page is: ``absent``, ``pristine`` or ``changed``.
+
+    ``conffiles`` is what dpkg knows of the package's configuration files: path and MD5 a line.
+    """
+    link = conf / "sites-enabled" / "default"
+    page = conf / "sites-available" / "default"
+    if not link.exists():
+        return "absent"
+    if not link.is_symlink() or link.resolve() != page.resolve():
+        return "changed"
+    known = dict(line.split()[:2] for line in conffiles.splitlines() if len(line.split()) >= 2)
+    # Not for security: it is the digest that dpkg keeps.
+    digest = hashlib.md5(page.read_bytes(), usedforsecurity=False).hexdigest()
+    return "pristine" if known.get(str(page)) == digest else "changed"
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float):
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket's path."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def running_config(path: str, timeout: float = 5.0) -> str:
+    """Return the digest of the site that the running nginx has loaded, empty where it has none."""
+    connection = _UnixConnection(path, timeout)
+    try:
+        connection.request("GET", "/config")
+        response = connection.getresponse()
+        body = response.read(256).decode("ascii", "replace").strip()
+    except (OSError, http.client.HTTPException):
+        return ""
+    finally:
+        connection.close()
+    return body if response.status == 200 else ""
+
+
+def workers(master: int, proc: Path = Path("/proc")) -> list[int]:
+    """Return the process ids of the master's workers, without those that shut down."""
+    found = []
+    for folder in proc.iterdir():
+        if not folder.name.isdigit():
+            continue
+        try:
+            status = (folder / "status").read_text()
+            title = (folder / "cmdline").read_bytes().rstrip(b"\0 ").decode("utf-8", "replace")
+        except OSError:
+            continue
+        if title == WORKER and f"\nPPid:\t{master}\n" in status:
+            found.append(int(folder.name))
+    return sorted(found)
+
+
+def _group_ids(user: str) -> set[int]:
+    try:
+        account = pwd.getpwnam(user)
+    except KeyError:
+        return set()
+    return set(os.getgrouplist(user, account.pw_gid))
+
+
+def _group_names(ids: set[int]) -> list[str]:
+    return sorted(group.gr_name for group in grp.getgrall() if group.gr_gid in ids)
+
+
+def groups_of(user: str) -> list[str]:
+    """Return the names of the groups that an account is in."""
+    return _group_names(_group_ids(user))
+
+
+def missing_groups(pids: list[int], user: str, proc: Path = Path("/proc")) -> list[str]:
+    """Return the groups that ``user`` is in and a worker, started before that, is not."""
+    wanted = _group_ids(user)
+    missing: set[int] = set()
+    for pid in pids:
+        try:
+            status = (proc / str(pid) / "status").read_text()
+        except OSError:
+            continue
+        missing |= wanted - {int(group) for group in _first(r"^Groups:(.*)$", status, "").split()}
+    return _group_names(missing)
+
+
+def worker_file_limit(pids: list[int], proc: Path = Path("/proc")) -> int:
+    """Return the smallest limit of open files that a worker really has, 0 without workers."""
+    limits = []
+    for pid in pids:
+        try:
+            text = (proc / str(pid) / "limits").read_text()
+        except OSError:
+            continue
+        limits.append(int(_first(r"^Max open files\s+(\d+)", text, "0")))
+    return min(limits, default=0)
+
+
+def complaints(log: str, since: str) -> list[str]:
+    """Return the grave lines of an error log from ``since`` (``2026/11/20 19:00:00``) on."""
+    return [
+        line
+        for line in log.splitlines()
+        if re.search(r"\[(emerg|alert|crit)\]", line) and line[: len(since)] >= since
+    ]

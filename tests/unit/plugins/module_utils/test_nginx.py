@@ -1,0 +1,167 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host's nginx is and runs, from what it and the system say."""
+
+from __future__ import annotations
+
+import getpass
+import grp
+import hashlib
+import os
+import socketserver
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.websockets.fleet.plugins.module_utils import _nginx
+
+DEBIAN_12 = """nginx version: nginx/1.22.1
+built with OpenSSL 3.0.17 1 Jul 2025 (running with OpenSSL 3.0.18 30 Sep 2025)
+TLS SNI support enabled
+configure arguments: --prefix=/usr/share/nginx --conf-path=/etc/nginx/nginx.conf --user=www-data
+"""
+
+
+def test_reads_versions_and_paths() -> None:
+    build = _nginx.parse_build(DEBIAN_12 + "--error-log-path=stderr")
+    assert (build.version, build.openssl) == ("1.22.1", "3.0.18")
+    assert (build.conf_path, build.user) == ("/etc/nginx/nginx.conf", "www-data")
+    assert build.error_log == "stderr"
+
+
+def test_reads_a_build_that_says_less() -> None:
+    build = _nginx.parse_build("nginx version: openresty/1.25.3.1\nbuilt with OpenSSL 3.5.4\n")
+    assert (build.version, build.openssl) == ("1.25.3.1", "3.5.4")
+    assert (build.conf_path, build.user) == ("/etc/nginx/nginx.conf", "nobody")
+    assert build.error_log == "/var/log/nginx/error.log"
+
+
+def test_reads_properties() -> None:
+    text = "ActiveState=active\nMainPID=12\n\nExecStart={ path=/usr/sbin/nginx ; argv[]=a }\n"
+    assert _nginx.parse_properties(text) == {
+        "ActiveState": "active",
+        "MainPID": "12",
+        "ExecStart": "{ path=/usr/sbin/nginx ; argv[]=a }",
+    }
+
+
+@pytest.mark.parametrize(
+    ("main", "user"),
+    [("user www-data;\n", "www-data"), ("\tuser nginx nginx;\n", "nginx"), ("#user x;\n", "-")],
+)
+def test_reads_a_directive(main: str, user: str) -> None:
+    assert _nginx.directive(main, "user", "-") == user
+
+
+def test_knows_the_sites_of_the_role(tmp_path: Path) -> None:
+    (tmp_path / "chat.conf").write_text("# websockets.fleet site chat\n")
+    (tmp_path / "blog.conf").write_text("server {}\n")
+    (tmp_path / "old.conf.bak").write_text("# websockets.fleet site old\n")
+    assert _nginx.fleet_sites(tmp_path) == ["chat"]
+    assert _nginx.fleet_sites(tmp_path / "missing") == []
+
+
+@pytest.mark.parametrize(
+    ("known", "state"), [("page", "pristine"), ("another page", "changed"), ("", "changed")]
+)
+def test_tells_an_edited_welcome_page(tmp_path: Path, known: str, state: str) -> None:
+    page = tmp_path / "sites-available" / "default"
+    page.parent.mkdir()
+    (tmp_path / "sites-enabled").mkdir()
+    assert _nginx.welcome_page(tmp_path, "") == "absent"
+    page.write_text("page")
+    (tmp_path / "sites-enabled" / "default").symlink_to(page)
+    digest = hashlib.md5(known.encode(), usedforsecurity=False).hexdigest()
+    assert _nginx.welcome_page(tmp_path, f"\n {page} {digest}\n obsolete\n") == state
+
+
+def test_a_file_in_the_welcome_pages_place_is_somebodys(tmp_path: Path) -> None:
+    (tmp_path / "sites-enabled").mkdir()
+    (tmp_path / "sites-enabled" / "default").write_text("server {}")
+    assert _nginx.welcome_page(tmp_path, "") == "changed"
+
+
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        path = self.rfile.readline().split()[1]
+        if path == b"/config":
+            self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nabc\n")
+
+
+@pytest.fixture
+def site_socket(tmp_path: Path) -> Iterator[str]:
+    path = str(tmp_path / "s")
+    with socketserver.UnixStreamServer(path, Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield path
+        server.shutdown()
+        thread.join()
+
+
+def test_asks_the_running_nginx(site_socket: str) -> None:
+    assert _nginx.running_config(site_socket) == "abc"
+
+
+def test_nothing_runs_where_nobody_listens(tmp_path: Path) -> None:
+    assert _nginx.running_config(str(tmp_path / "missing")) == ""
+
+
+@pytest.fixture
+def proc(tmp_path: Path) -> Path:
+    """A /proc with a master (10), its workers (11, 12), one that shuts down, and strangers."""
+    for pid, parent, title in (
+        (10, 1, b"nginx: master process /usr/sbin/nginx\0"),
+        (11, 10, b"nginx: worker process\0"),
+        (12, 10, b"nginx: worker process"),
+        (13, 10, b"nginx: worker process is shutting down\0"),
+        (14, 99, b"nginx: worker process\0"),
+        (15, 10, b"bash\0"),
+    ):
+        folder = tmp_path / str(pid)
+        folder.mkdir()
+        (folder / "status").write_text(f"Name:\tnginx\nPPid:\t{parent}\nGroups:\t{os.getgid()} \n")
+        (folder / "cmdline").write_bytes(title)
+        limit = 1024 * (pid - 9)
+        (folder / "limits").write_text(f"Max open files            {limit}   {limit}  files\n")
+    (tmp_path / "self").mkdir()
+    (tmp_path / "16").mkdir()
+    return tmp_path
+
+
+def test_finds_the_workers_that_serve(proc: Path) -> None:
+    assert _nginx.workers(10, proc) == [11, 12]
+
+
+def test_reads_the_smallest_limit_of_the_workers(proc: Path) -> None:
+    assert _nginx.worker_file_limit([11, 12], proc) == 2048
+    assert _nginx.worker_file_limit([12, 16], proc) == 3072
+    assert _nginx.worker_file_limit([], proc) == 0
+
+
+def test_names_groups_that_a_worker_was_started_without(
+    proc: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined = next(group for group in grp.getgrall() if group.gr_gid != os.getgid())
+    monkeypatch.setattr(os, "getgrouplist", lambda *_: [os.getgid(), joined.gr_gid])
+    user = getpass.getuser()
+    assert _nginx.missing_groups([11, 12], user, proc) == [joined.gr_name]
+    assert joined.gr_name in _nginx.groups_of(user)
+    (proc / "11" / "status").write_text(f"Groups:\t{os.getgid()} {joined.gr_gid}\n")
+    assert _nginx.missing_groups([11, 16], user, proc) == []
+    assert _nginx.missing_groups([11], "no such account", proc) == []
+
+
+def test_hears_grave_complaints_only() -> None:
+    log = (
+        "2026/11/20 19:00:00 [emerg] 1#1: old\n"
+        "2026/11/20 19:14:28 [notice] 1#1: using inherited sockets\n"
+        "2026/11/20 19:14:29 [emerg] 1#1: bind() to 0.0.0.0:443 failed\n"
+        "2026/11/20 19:14:30 [error] 2#2: *1 upstream timed out\n"
+    )
+    assert _nginx.complaints(log, "2026/11/20 19:14:28") == [
+        "2026/11/20 19:14:29 [emerg] 1#1: bind() to 0.0.0.0:443 failed"
+    ]
