@@ -310,11 +310,11 @@ class _Probe:
         if isinstance(error, ssl.SSLError) and self.stage == "tls":
             reason = (error.reason or str(error)).replace("_", " ").lower()
             self._fail(f"no TLS connection with {place}: {reason}")
-        # A redirect is a rejection with another exception around it.
-        rejection = error if isinstance(error, InvalidStatus) else error.__cause__
-        if isinstance(rejection, InvalidStatus):
-            self._note_response(rejection.response)
-            self._fail(self._rejection(rejection.response))
+        # A redirect is a rejection too, with another exception around it.
+        for rejection in (error, error.__cause__, error.__context__):
+            if isinstance(rejection, InvalidStatus):
+                self._note_response(rejection.response)
+                self._fail(self._rejection(rejection.response))
         if isinstance(error, ConnectionClosed):
             self._note_close(error.rcvd, error.sent)
             self._fail(f"{place} closed the connection before the {words} was done: {error}")
@@ -331,7 +331,7 @@ class _Probe:
         )
         location = response.headers.get("Location")
         if location:
-            return f"{words.rstrip()}, a redirect to {location}: probe that URL"
+            return f"{words.rstrip()}, a redirect to {location}: probe what is there"
         body = " ".join((response.body or b"").decode("utf-8", "replace").split())
         # An error page says nothing that its status does not.
         if body and not body.startswith("<"):

@@ -145,9 +145,9 @@ def _process_request(connection: ServerConnection, request: HttpRequest) -> Resp
         return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "no room\n")
     if request.path == "/page":
         return connection.respond(HTTPStatus.BAD_GATEWAY, "<html>nginx</html>")
-    if request.path == "/moved":
+    if request.path.startswith("/moved"):
         response = connection.respond(HTTPStatus.MOVED_PERMANENTLY, "")
-        response.headers["Location"] = "/elsewhere"
+        response.headers["Location"] = request.path.removeprefix("/moved")
         return response
     return None
 
@@ -398,7 +398,8 @@ def test_an_address_that_refuses_leaves_the_next_one_its_chance(
     [
         ("/busy", {}, "handshake", "answered HTTP 503 Service Unavailable: 'no room' where 101"),
         ("/page", {}, "handshake", "answered HTTP 502 Bad Gateway where 101"),
-        ("/moved", {}, "handshake", "HTTP 301 Moved Permanently, a redirect to /elsewhere"),
+        ("/moved/a", {}, "handshake", "HTTP 301 Moved Permanently, a redirect to /a: probe"),
+        ("/movedhttps://a.test/", {}, "handshake", "a redirect to https://a.test/: probe"),
         (
             "/other",
             {"send": "a"},
