@@ -276,9 +276,7 @@ def main() -> None:
     )
     if IMPORT_ERROR is not None:
         module.fail_json(
-            msg=missing_required_lib(
-                "websockets >= 13.0", url="https://pypi.org/project/websockets/"
-            ),
+            msg=missing_required_lib("websockets >= 13.0"),
             exception=IMPORT_ERROR,
         )
     try:
