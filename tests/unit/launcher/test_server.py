@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import socket
 import stat
@@ -573,6 +574,109 @@ class TestStatus:
 
         status = asyncio.run(talk())
         assert 0.4 < status["event_loop_lag_max_seconds"] < 3
+
+
+LIFESPAN = """
+import contextlib
+from pathlib import Path
+
+@contextlib.asynccontextmanager
+async def lifespan():
+    global pool
+    pool = "open"
+    yield
+    Path("pool").write_text("closed")
+
+async def handler(websocket):
+    await websocket.send(pool)
+    async for message in websocket:
+        pass
+"""
+
+ECHO_LOOP = """
+import asyncio
+async def handler(websocket):
+    await websocket.send(type(asyncio.get_running_loop()).__module__)
+    async for message in websocket:
+        pass
+"""
+
+GATE = """
+import asyncio
+
+async def process_request(connection, request):
+    await asyncio.sleep(0)
+    if request.path == "/secret":
+        return connection.respond(401, "no")
+    if request.path == "/broken":
+        1 / 0
+
+async def handler(websocket):
+    pass
+"""
+
+
+class TestApplication:
+    """What the user may add to a handler."""
+
+    def test_lifespan(self, launch: Launch, directory: Path) -> None:
+        launched = launch(LIFESPAN, 'lifespan = "app:lifespan"').ready()
+
+        async def talk() -> None:
+            async with connect(launched.uri) as client:
+                assert await client.recv() == "open"
+                launched.terminate()
+                await client.wait_closed()
+                assert client.close_code == 1001
+
+        asyncio.run(talk())
+        assert launched.exit_code() == 0
+        assert (directory / "pool").read_text() == "closed"
+
+    def test_lifespan_that_fails(self, launch: Launch) -> None:
+        source = LIFESPAN.replace('pool = "open"', 'raise ConnectionError("no database")')
+        launched = launch(source, 'lifespan = "app:lifespan"')
+        assert launched.exit_code() == 1
+        assert "<3>ConnectionError: no database\n" in launched.output()
+        assert not launched.manager.wait_for("READY=1", seconds=0.1)
+
+    def test_process_request(self, launch: Launch) -> None:
+        launched = launch(GATE, 'process_request = "app:process_request"').ready()
+        assert launched.health() == (200, "ok")
+        for path, status in (("secret", 401), ("broken", 500)):
+            answer = response(raw(launched, UPGRADE.replace(b"GET /", f"GET /{path}".encode())))
+            assert answer.startswith(f"HTTP/1.1 {status} ")
+
+        async def talk() -> None:
+            async with connect(launched.uri):
+                pass
+
+        asyncio.run(talk())
+        assert "process_request failed" in launched.output()
+
+    def test_json_log(self, launch: Launch) -> None:
+        launched = launch(config='[log]\nformat = "json"').ready()
+        launched.terminate()
+        assert launched.exit_code() == 0
+        messages = [json.loads(line)["message"] for line in launched.output().splitlines()]
+        assert messages == [
+            f"serving app:handler on 127.0.0.1:{launched.port}",
+            "draining 0 connections over 30 seconds",
+            "stopped",
+        ]
+
+    def test_uvloop(self, launch: Launch) -> None:
+        pytest.importorskip("uvloop")
+        launched = launch(ECHO_LOOP, 'event_loop = "uvloop"\n[drain]\nseconds = 0.5').ready()
+
+        async def talk() -> None:
+            clients = await hold(launched, 3)
+            assert await clients[0].recv() == "uvloop"
+            launched.terminate()
+            assert {code for _, code in await closes(clients)} == {1001}
+
+        asyncio.run(talk())
+        assert launched.exit_code() == 0
 
 
 class TestRefusals:

@@ -7,53 +7,86 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import importlib
 import logging
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from . import config, log, server
-from .handler import Handler, HandlerError, load
+from . import application, config, log, server
+from .admin import ListenError
 
 logger = logging.getLogger("websockets_fleet")
 
 
-def _read(source: str) -> tuple[config.Config | None, Handler | None, list[str]]:
-    """Configuration and handler, and one line for everything that is wrong with them."""
+class _UnusableError(Exception):
+    """The process can't start; the arguments are lines for the operator."""
+
+
+def _read(source: str) -> tuple[config.Config, application.Application]:
+    """Configuration and application; raises ``_UnusableError`` with a line for each fault."""
     name = "stdin" if source == "-" else Path(source).name
-    settings: config.Config | None = None
-    handler: Handler | None = None
-    faults: list[str] = []
     try:
         data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
         settings = config.parse(data.decode())
+        log.set_up(settings.log.level, settings.log.format)
+        _loop_factory(settings)
+        return settings, application.load(settings)
     except OSError as error:
-        faults.append(f"cannot read {source}: {error.strerror}")
+        raise _UnusableError(f"cannot read {source}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        faults.append(f"{name}: is not UTF-8 text: {error.reason} at byte {error.start}")
-    except config.ConfigError as error:
-        faults += [f"{name}: {fault}" for fault in error.faults]
-    if settings is not None:
-        try:
-            handler = load(settings.handler)
-        except HandlerError as error:
-            faults.append(f"{name}: handler: {error}")
-    return settings, handler, faults
+        raise _UnusableError(
+            f"{name}: is not UTF-8: {error.reason} at byte {error.start}"
+        ) from error
+    except (config.ConfigError, application.ApplicationError) as error:
+        raise _UnusableError(*(f"{name}: {fault}" for fault in error.faults)) from error
+
+
+def _loop_factory(settings: config.Config) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """What makes the event loop; None is asyncio's own."""
+    if settings.event_loop == "asyncio":
+        return None
+    try:
+        factory: Callable[[], asyncio.AbstractEventLoop]
+        factory = importlib.import_module("uvloop").new_event_loop
+    except ImportError as error:
+        raise config.ConfigError([f"event_loop: cannot import uvloop: {error}"]) from error
+    return factory
 
 
 def _instance(environ: Mapping[str, str]) -> int:
     value = environ.get("INSTANCE", "")
     if not value.isascii() or not value.isdecimal() or not 1 <= int(value) <= 65535:
-        raise ValueError(f"INSTANCE in the environment is {value!r}, not a number in 1..65535")
+        raise _UnusableError(f"INSTANCE in the environment is {value!r}, not a number in 1..65535")
     return int(value)
 
 
-async def _serve(service_options: tuple[config.Config, server.Identity, Handler]) -> None:
-    if not await server.Service(*service_options, os.environ).run():
+def _identity(environ: Mapping[str, str]) -> server.Identity:
+    return server.Identity(
+        app=environ.get("APP_NAME", ""),
+        instance=_instance(environ),
+        release=environ.get("APP_RELEASE", ""),
+        fingerprint=environ.get("APP_FINGERPRINT", ""),
+    )
+
+
+async def _serve(service: server.Service) -> None:
+    if not await service.run():
         # Handlers are left behind, and asyncio would wait for them.
         sys.stdout.flush()
         os._exit(0)
+
+
+def _run(settings: config.Config, user: application.Application) -> None:
+    service = server.Service(settings, _identity(os.environ), user, os.environ)
+    try:
+        with asyncio.Runner(loop_factory=_loop_factory(settings)) as runner:
+            runner.run(_serve(service))
+    except ListenError as error:
+        raise _UnusableError(f"cannot listen on {error}") from error
+    except config.ConfigError as error:
+        raise _UnusableError(*error.faults) from error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,31 +99,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="check it and the handler, then exit")
     options = parser.parse_args(arguments)
 
-    # The handler's module is looked for where the process was started.
+    # The application's modules are looked for where the process was started.
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, here)
-    log.set_up()
-    settings, handler, faults = _read(options.config)
-    if settings is None or handler is None or options.check:
-        for fault in faults:
-            print(fault, file=sys.stderr)
-        return 1 if faults else 0
     try:
-        identity = server.Identity(
-            app=os.environ.get("APP_NAME", ""),
-            instance=_instance(os.environ),
-            release=os.environ.get("APP_RELEASE", ""),
-            fingerprint=os.environ.get("APP_FINGERPRINT", ""),
-        )
-        asyncio.run(_serve((settings, identity, handler)))
-    except ValueError as error:
-        print(error, file=sys.stderr)
+        settings, user = _read(options.config)
+        if not options.check:
+            _run(settings, user)
+    except _UnusableError as error:
+        print(*error.args, sep="\n", file=sys.stderr)
         return 1
-    except OSError as error:
-        print(f"cannot listen on {error}", file=sys.stderr)
-        return 1
-    except config.ConfigError as error:
-        print("\n".join(error.faults), file=sys.stderr)
+    except Exception:
+        logger.exception("failed")
         return 1
     return 0
 

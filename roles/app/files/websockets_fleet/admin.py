@@ -22,7 +22,11 @@ from typing import Any
 from websockets.asyncio.server import Server, ServerConnection, unix_serve
 from websockets.http11 import Request, Response
 
-__all__ = ["answer", "health", "serve_admin", "unix_listener"]
+__all__ = ["ListenError", "answer", "health", "serve_admin", "unix_listener"]
+
+
+class ListenError(Exception):
+    """An address can't be listened on; the message is the address and the reason."""
 
 
 def answer(
@@ -47,7 +51,7 @@ def unix_listener(path: Path, mode: int) -> socket.socket:
     """A bound Unix socket at ``path``, of which a crashed process may have left one behind.
 
     Raises:
-        OSError: it can't be made, or something that is no socket is in its place.
+        ListenError: it can't be made, or something that is no socket is in its place.
 
     """
     with suppress(FileNotFoundError):
@@ -60,7 +64,7 @@ def unix_listener(path: Path, mode: int) -> socket.socket:
         listener.bind(os.fspath(path))
     except OSError as error:
         listener.close()
-        raise OSError(f"{path}: {error.strerror}") from error
+        raise ListenError(f"{path}: {error.strerror}") from error
     finally:
         os.umask(umask)
     return listener
@@ -72,7 +76,7 @@ async def serve_admin(
     """Answer ``GET /healthz`` and ``GET /status`` on a Unix socket that only its owner may open.
 
     Raises:
-        OSError: the socket can't be made.
+        ListenError: the socket can't be made.
 
     """
 

@@ -25,6 +25,7 @@ __all__ = [
     "Drain",
     "Health",
     "Listen",
+    "Log",
     "Websocket",
     "keys",
     "parse",
@@ -195,15 +196,30 @@ class Drain:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """What is written to standard output, and in what form.
+
+    There is no ``debug``: websockets writes the content of messages at that level.
+    """
+
+    level: Annotated[str, _one_of("info", "warning", "error")] = "info"
+    format: Annotated[str, _one_of("journal", "json")] = "journal"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """All that one process has to know; ``compression`` is None where it is off."""
 
     handler: Annotated[str, _reference]
+    lifespan: Annotated[str | None, _reference] = None
+    process_request: Annotated[str | None, _reference] = None
+    event_loop: Annotated[str, _one_of("asyncio", "uvloop")] = "asyncio"
     listen: Listen
     websocket: Websocket
     compression: Compression | None
     health: Health
     drain: Drain
+    log: Log
 
 
 TABLES: dict[str, type[Any]] = {
@@ -212,6 +228,7 @@ TABLES: dict[str, type[Any]] = {
     "compression": Compression,
     "health": Health,
     "drain": Drain,
+    "log": Log,
 }
 
 
@@ -320,4 +337,5 @@ def parse(text: str) -> Config:
         compression=compression if compression and compression.enabled else None,
         health=Health(**tables["health"]),
         drain=Drain(**tables["drain"]),
+        log=Log(**tables["log"]),
     )

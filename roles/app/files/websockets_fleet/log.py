@@ -1,13 +1,15 @@
 # Copyright (c) 2026, the websockets.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Logging to standard output, in the form that journald reads.
+"""Logging to standard output, in the form that journald reads, or as JSON.
 
 ``websockets`` logs frames, contents included, at DEBUG: nothing here ever sets its loggers to it.
 """
 
 from __future__ import annotations
 
+import datetime
+import json
 import logging
 import re
 import sys
@@ -15,7 +17,7 @@ from contextvars import ContextVar
 
 from websockets.asyncio.server import ServerConnection
 
-__all__ = ["JournalFormatter", "connection", "set_up"]
+__all__ = ["JournalFormatter", "JsonFormatter", "connection", "set_up"]
 
 connection: ContextVar[ServerConnection | None] = ContextVar("connection", default=None)
 """The connection that the running task serves; None outside of handlers."""
@@ -58,14 +60,36 @@ class JournalFormatter(logging.Formatter):
         return "\n".join(f"<{priority}>{line}" for line in lines)
 
 
-def set_up(level: int = logging.INFO) -> None:
-    """Send everything at ``level`` and above to standard output.
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line, for collectors that don't come through journald."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record; ``connection`` and ``exception`` are there where the record has them."""
+        time = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        entry = {
+            "time": time.isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if name := _connection_id(record):
+            entry["connection"] = name
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
+
+
+FORMATTERS = {"journal": JournalFormatter, "json": JsonFormatter}
+
+
+def set_up(level: str = "info", form: str = "journal") -> None:
+    """Send everything at ``level`` and above to standard output, in the form asked for.
 
     Call it before the user's modules are imported: ``logging.basicConfig`` in them then does
     nothing.
     """
     stream = logging.StreamHandler(sys.stdout)
-    stream.setFormatter(JournalFormatter())
-    logging.basicConfig(level=level, handlers=[stream], force=True)
+    stream.setFormatter(FORMATTERS[form]())
+    logging.basicConfig(level=level.upper(), handlers=[stream], force=True)
     # One line for each connection and health check is what the load balancer's log is for.
-    logging.getLogger("websockets").setLevel(max(level, logging.WARNING))
+    logging.getLogger("websockets").setLevel(max(logging.WARNING, logging.getLogger().level))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import dataclasses
 import functools
 import logging
@@ -17,8 +18,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, cast
@@ -32,14 +32,24 @@ from websockets.typing import Origin
 from websockets.version import version as websockets_version
 
 from . import admin, log
+from .admin import ListenError
+from .application import Application
 from .config import Config
 from .connections import CountedConnection, Counts
 from .drain import next_step
-from .handler import Handler
 from .last_resort import LastResort
 from .notify import Notifier, watchdog_interval
 
-__all__ = ["CANCEL_GRACE", "HANDLER_GRACE", "OPENING_GRACE", "Identity", "Service", "serve_options"]
+__all__ = [
+    "CANCEL_GRACE",
+    "HANDLER_GRACE",
+    "LAST_RESORT",
+    "LIFESPAN_GRACE",
+    "OPENING_GRACE",
+    "Identity",
+    "Service",
+    "serve_options",
+]
 
 logger = logging.getLogger("websockets_fleet")
 
@@ -54,6 +64,9 @@ CANCEL_GRACE = 1.0
 
 LAST_RESORT = OPENING_GRACE + HANDLER_GRACE + CANCEL_GRACE + 1.0
 """Seconds past drain and close timeout after which the process ends, whatever blocks it."""
+
+LIFESPAN_GRACE = 5.0
+"""Seconds more than that for the user's lifespan, where there is one, to put things away."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -106,11 +119,15 @@ class Service:
     """One process that serves one handler from start to SIGTERM."""
 
     def __init__(
-        self, config: Config, identity: Identity, handler: Handler, environ: Mapping[str, str]
+        self,
+        config: Config,
+        identity: Identity,
+        application: Application,
+        environ: Mapping[str, str],
     ) -> None:
         self.config = config
         self.identity = identity
-        self.user_handler = handler
+        self.application = application
         self.counts = Counts()
         self.draining = False
         self.notifier = Notifier(environ.get("NOTIFY_SOCKET"))
@@ -127,24 +144,28 @@ class Service:
         without waiting for them.
 
         Raises:
-            OSError: it can't listen.
+            ListenError: it can't listen.
+            Exception: what the user's lifespan raises.
 
         """
-        self._catch_signals()
-        server, where = await self._listen()
-        admin_socket = self.config.listen.admin_socket(self.identity.instance)
-        admin_server = await admin.serve_admin(admin_socket, lambda: self.draining, self.status)
-        background = [asyncio.create_task(self._measure_lag())]
-        if self.watchdog_interval is not None:
-            background.append(asyncio.create_task(self._feed_watchdog(self.watchdog_interval)))
-        self.notifier.send("READY=1", f"STATUS=Serving {self.config.handler} on {where}")
-        logger.info("serving %s on %s", self.config.handler, where)
-        await self._stop.wait()
-        finished = await self._drain(server)
-        for task in background:
-            task.cancel()
-        admin_server.close()
-        admin_socket.unlink(missing_ok=True)
+        lifespan = self.application.lifespan
+        async with lifespan() if lifespan else contextlib.nullcontext():
+            self._catch_signals()
+            server, where = await self._listen()
+            admin_socket = self.config.listen.admin_socket(self.identity.instance)
+            admin_server = await admin.serve_admin(admin_socket, lambda: self.draining, self.status)
+            background = [asyncio.create_task(self._measure_lag())]
+            if self.watchdog_interval is not None:
+                background.append(asyncio.create_task(self._feed_watchdog(self.watchdog_interval)))
+            self.notifier.send("READY=1", f"STATUS=Serving {self.config.handler} on {where}")
+            logger.info("serving %s on %s", self.config.handler, where)
+
+            await self._stop.wait()
+            finished = await self._drain(server)
+            for task in background:
+                task.cancel()
+            admin_server.close()
+            admin_socket.unlink(missing_ok=True)
         logger.info("stopped")
         return finished
 
@@ -179,33 +200,40 @@ class Service:
         options["create_connection"] = functools.partial(CountedConnection, self.counts)
         if listen.mode == "unix_socket":
             path = listen.socket(self.identity.instance)
-            sock = admin.unix_listener(path, 0o660)
-            return await unix_serve(self._handle, sock=sock, **options), str(path)
+            listener = admin.unix_listener(path, 0o660)
+            return await unix_serve(self._handle, sock=listener, **options), str(path)
         host, port = listen.address(self.identity.instance)
         where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         shared = listen.mode == "shared_port"
         try:
             server = await serve(self._handle, host, port, reuse_port=shared, **options)
         except socket.gaierror as error:
-            raise OSError(f"{where}: {error.strerror}") from error
+            raise ListenError(f"{where}: {error.strerror}") from error
         except OSError as error:
             # asyncio's own words for it say the address too, but less readably.
-            raise OSError(f"{where}: {os.strerror(error.errno or 0)}") from error
+            raise ListenError(f"{where}: {os.strerror(error.errno or 0)}") from error
         return server, where
 
-    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        if request.path.partition("?")[0] != self.config.health.path:
+    def _process_request(
+        self, connection: ServerConnection, request: Request
+    ) -> Awaitable[Response | None] | Response | None:
+        """Answer health checks; leave the rest to the user's function, if there is one."""
+        if request.path.partition("?")[0] == self.config.health.path and request.method in (
+            "GET",
+            "HEAD",
+        ):
+            cast(CountedConnection, connection).ignore()
+            return admin.health(connection, request, self.draining)
+        # While it drains, websockets refuses every handshake: no need to think about it.
+        if self.application.process_request is None or self.draining:
             return None
-        if request.method not in ("GET", "HEAD"):
-            return None
-        cast(CountedConnection, connection).ignore()
-        return admin.health(connection, request, self.draining)
+        return self.application.process_request(connection, request)
 
     async def _handle(self, connection: ServerConnection) -> None:
         cast(CountedConnection, connection).count_opened()
         log.connection.set(connection)
         try:
-            await self.user_handler(connection)
+            await self.application.handler(connection)
         except* ConnectionClosed:
             # The usual end of a handler; unless it was about a connection of its own making.
             if connection.state is State.OPEN:
@@ -228,17 +256,16 @@ class Service:
     def _catch_signals(self) -> None:
         """The first signal starts the drain, the next one ends it."""
         loop = asyncio.get_running_loop()
-        close_timeout = self.config.websocket.close_timeout
-        last_resort = LastResort(
-            patience=self.config.drain.seconds + close_timeout + LAST_RESORT,
-            impatience=close_timeout + LAST_RESORT,
-        )
+        grace = self.config.websocket.close_timeout + LAST_RESORT
+        if self.application.lifespan:
+            grace += LIFESPAN_GRACE
+        last_resort = LastResort(patience=self.config.drain.seconds + grace, impatience=grace)
 
         def on_signal(_number: int, _frame: FrameType | None) -> None:
             # This runs between two bytecodes of whatever the main thread does, even where the
             # event loop is blocked: the clock of the last resort starts now.
             last_resort.arm()
-            with suppress(RuntimeError):  # The loop is closed: nothing is left to stop.
+            with contextlib.suppress(RuntimeError):  # The loop is closed: nothing is left to stop.
                 loop.call_soon_threadsafe(self._on_stop)
 
         signal.signal(signal.SIGTERM, on_signal)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the websockets.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What may be a handler, and what is said about what may not."""
+"""What may be an application, and what is said about what may not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from websockets_fleet.handler import HandlerError, load
+from websockets_fleet.application import Application, ApplicationError, load
+from websockets_fleet.config import Config, parse
 
 GOOD = """
 import functools
@@ -51,6 +52,43 @@ number = 5
 """
 
 
+LIFESPANS = """
+import contextlib
+
+@contextlib.asynccontextmanager
+async def good():
+    yield
+
+class Lifespan:
+    async def __aenter__(self): ...
+    async def __aexit__(self, *args): ...
+
+async def undecorated():
+    yield
+
+@contextlib.asynccontextmanager
+async def with_argument(app):
+    yield
+"""
+
+PROCESS_REQUESTS = """
+def plain(connection, request): ...
+async def coroutine(connection, request): ...
+def one_argument(request): ...
+"""
+
+
+def settings(**names: str) -> Config:
+    lines = "".join(f'{key} = "{name}"\n' for key, name in names.items())
+    return parse(lines + '[listen]\nmode = "unix_socket"\nruntime_directory = "/run/chat"\n')
+
+
+def faults(**names: str) -> list[str]:
+    with pytest.raises(ApplicationError) as caught:
+        load(settings(**names))
+    return caught.value.faults
+
+
 @pytest.fixture
 def modules(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of modules that can be imported, and are forgotten afterwards."""
@@ -78,7 +116,7 @@ def modules(directory: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 )
 def test_async_callables_of_one_argument_are_handlers(modules: Path, name: str) -> None:
     (modules / "good.py").write_text(GOOD)
-    assert callable(load(f"good:{name}"))
+    assert callable(load(settings(handler=f"good:{name}")).handler)
 
 
 @pytest.mark.parametrize(
@@ -92,19 +130,17 @@ def test_async_callables_of_one_argument_are_handlers(modules: Path, name: str) 
         ("missing", "module bad has no missing"),
         (
             "no_argument",
-            "bad:no_argument() does not take exactly one argument, the connection",
+            "bad:no_argument() must take exactly websocket",
         ),
         (
             "two_arguments",
-            "bad:two_arguments(websocket, path) does not take exactly one argument, the connection",
+            "bad:two_arguments(websocket, path) must take exactly websocket",
         ),
     ],
 )
 def test_others_are_refused(modules: Path, name: str, message: str) -> None:
     (modules / "bad.py").write_text(BAD)
-    with pytest.raises(HandlerError) as caught:
-        load(f"bad:{name}")
-    assert str(caught.value) == message
+    assert faults(handler=f"bad:{name}") == [f"handler: {message}"]
 
 
 @pytest.mark.parametrize(
@@ -141,6 +177,42 @@ def test_an_import_that_fails_says_what_and_where(
 ) -> None:
     for name, source in files.items():
         (modules / name).write_text(source)
-    with pytest.raises(HandlerError) as caught:
-        load("app:handler")
-    assert str(caught.value) == message.format(directory=modules)
+    assert faults(handler="app:handler") == [f"handler: {message.format(directory=modules)}"]
+
+
+@pytest.mark.parametrize("name", ["good", "Lifespan"])
+def test_lifespans(modules: Path, name: str) -> None:
+    (modules / "good.py").write_text(GOOD)
+    (modules / "life.py").write_text(LIFESPANS)
+    application = load(settings(handler="good:function", lifespan=f"life:{name}"))
+    assert hasattr(application.lifespan and application.lifespan(), "__aenter__")
+
+
+@pytest.mark.parametrize("name", ["plain", "coroutine"])
+def test_process_requests(modules: Path, name: str) -> None:
+    (modules / "good.py").write_text(GOOD)
+    (modules / "gate.py").write_text(PROCESS_REQUESTS)
+    application = load(settings(handler="good:function", process_request=f"gate:{name}"))
+    assert callable(application.process_request)
+
+
+def test_what_is_not_named_is_not_there(modules: Path) -> None:
+    (modules / "good.py").write_text(GOOD)
+    application = load(settings(handler="good:function"))
+    assert application == Application(application.handler, None, None)
+
+
+def test_all_faults_are_reported_together(modules: Path) -> None:
+    (modules / "bad.py").write_text(BAD)
+    (modules / "life.py").write_text(LIFESPANS)
+    (modules / "gate.py").write_text(PROCESS_REQUESTS)
+    assert faults(
+        handler="bad:plain", lifespan="life:undecorated", process_request="gate:one_argument"
+    ) == [
+        "handler: bad:plain is not async, write it as async def",
+        "lifespan: life:undecorated lacks its decorator, @contextlib.asynccontextmanager",
+        "process_request: gate:one_argument(request) must take exactly connection, request",
+    ]
+    assert faults(handler="bad:plain", lifespan="life:with_argument")[1] == (
+        "lifespan: life:with_argument(app) must take no argument"
+    )
