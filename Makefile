@@ -23,14 +23,14 @@ help: ## List the targets
 .PHONY: demo
 demo: lab collection ## Boot three hosts, deploy an application to them, talk to it
 	@molecule/lab/lab heal --name demo
-	@tests/step "Boot the hosts" molecule create -s demo
+	@tests/step "Boot the hosts" molecule create --no-command-borders -s demo
 	@inventory=$$(molecule/lab/lab status --name demo | sed -n 's/^inventory: //p'); \
 	  tests/step "Run websockets.fleet.site" ansible-playbook websockets.fleet.site -i "$$inventory"; \
 	  tests/step "Talk to it" ansible-playbook molecule/demo/show.yml -i "$$inventory"
 
 .PHONY: demo-down
 demo-down: venv ## Remove the demo's hosts
-	@tests/step "Remove the demo's hosts" molecule destroy -s demo
+	@tests/step "Remove the demo's hosts" molecule destroy --no-command-borders -s demo
 
 .PHONY: test
 test: tools ## Everything that CI runs
@@ -59,11 +59,11 @@ molecule: $(addprefix molecule-,$(SCENARIOS)) ## Run every scenario
 
 .PHONY: $(addprefix molecule-,$(SCENARIOS))
 $(addprefix molecule-,$(SCENARIOS)): molecule-%: lab collection
-	@PYTEST_ADDOPTS=$(call junit,molecule-$*) tests/step "Scenario $*" molecule test -s $*
+	@PYTEST_ADDOPTS=$(call junit,molecule-$*) tests/step "Scenario $*" molecule test --no-command-borders -s $*
 
 .PHONY: labs-down
 labs-down: ## Remove the hosts of every scenario
-	@[[ ! -x .venv/bin/molecule ]] || for scenario in $(SCENARIOS); do molecule destroy -s "$$scenario"; done
+	@status=0; for name in $(SCENARIOS); do molecule/lab/lab down --name "$$name" || status=1; done; exit $$status
 
 .PHONY: collection
 collection: venv ## Build the tarball and install it into .build/collections
