@@ -1,3 +1,6 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Throw-away hosts for the collection's tests and its demo, on one machine.
 
 Layers, each knowing only those above it:
@@ -12,7 +15,7 @@ Layers, each knowing only those above it:
     nspawn      the driver for hosts that share this machine's kernel
     record      what is written down about a lab
     facts       what others read about it: inventory, ssh's configuration, molecule's
-    lab         up and down of a lab as a whole
     preflight   what the machine has to have, said before anything is done
+    lab         up and down of a lab as a whole
     cli         the command line
 """

@@ -1,3 +1,6 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """The command line of the lab."""
 
 from __future__ import annotations
@@ -28,6 +31,8 @@ def main() -> int:
         return int(arguments.function(arguments))
     except (LabError, SpecError) as error:
         return _fail(str(error))
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
         return _fail("interrupted; `up` goes on from here, `down` removes what is there")
 
@@ -54,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help=text, description=text, parents=[of_a_lab])
     up.add_argument("hosts", nargs="*", metavar="HOST=IMAGE[:GROUP,GROUP[:no-internet]]")
     up.add_argument("--platforms", metavar="JSON", help="the hosts, as molecule describes them")
-    up.add_argument("--variables", type=Path, help="a folder with group_vars and host_vars")
+    up.add_argument("--inventory", type=Path, help="a folder with group_vars and host_vars")
     up.add_argument("--instance-config", type=Path, help="write molecule's facts into this file")
     up.set_defaults(function=_up)
 
@@ -103,7 +108,7 @@ def _up(arguments: argparse.Namespace) -> int:
         lab,
         Wanted(
             wanted.hosts,
-            variables=_absolute(arguments.variables) or wanted.variables,
+            variables=_absolute(arguments.inventory) or wanted.variables,
             instance_config=_absolute(arguments.instance_config) or wanted.instance_config,
         ),
     )
@@ -129,8 +134,6 @@ def _make(lab: Lab, wanted: Wanted) -> int:
         say(f"lab {name}: {count} up, nothing to do")
     else:
         preflight.become_root()
-        make_folder(lab.cache)
-        preflight.check(lab.driver, lab.cache)
         lab.up(wanted)
         say(f"lab {name}: {count} up in {elapsed():.1f} s")
     lab.write_instance_config()
@@ -197,7 +200,7 @@ def _images(arguments: argparse.Namespace) -> int:
         preflight.become_root()
         make_folder(folder)
     if missing:
-        preflight.check(Nspawn(), folder)
+        preflight.check(preflight.programs())
     for recipe in wanted:
         say(f"{recipe.name}: {images.ensure(folder, recipe)}")
     used = {member.image for record in _records() for member in record.members.values()}

@@ -1,3 +1,6 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What others read about a lab: inventory, ssh's configuration, molecule's connection facts.
 
 All of it is text made of the lab's record; nothing here looks at the machine.

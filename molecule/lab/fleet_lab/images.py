@@ -1,3 +1,6 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Root file systems of the hosts: Debian by mmdebstrap, built once, cached, never changed.
 
 An image's folder is named after a digest of everything that went in, so a changed recipe is

@@ -1,3 +1,6 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A lab as a whole: up, down, and what it is at the moment."""
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from fleet_lab import facts, hosts, images, network
+from fleet_lab import facts, hosts, images, network, preflight
 from fleet_lab.driver import Driver, Place
 from fleet_lab.record import Member, Record, Wanted
 from fleet_lab.spec import Host, Identity
@@ -85,13 +88,13 @@ class Lab:
 
     def up(self, wanted: Wanted) -> None:
         """Make the lab what is wanted, whatever state it is in."""
-        recipes = images.recipes()
-        roots = {
-            name: images.ensure(self.cache / "images", recipes[name])
-            for name in sorted({host.image for host in wanted.hosts})
-        }
         with locked(self.folder, _WAITING) as lock:
             before = self.record()
+            self._check(new=not before.members)
+            roots = {
+                name: images.ensure(self.cache / "images", images.recipes()[name])
+                for name in sorted({host.image for host in wanted.hosts})
+            }
             subnet = network.up(self.identity, before.subnet)
             say(f"network: {subnet} on bridge {self.identity.bridge}")
             kept = before.members if subnet == before.subnet else {}
@@ -116,6 +119,14 @@ class Lab:
                 self._start(member, subnet, shared, lock)
             self._wait(list(members.values()))
             (self.folder / "complete").touch()
+
+    def _check(self, *, new: bool) -> None:
+        try:
+            preflight.check([*preflight.programs(), *self.driver.missing(self.folder)])
+        except LabError:
+            if new:
+                remove_tree(self.folder)
+            raise
 
     def down(self) -> None:
         """Remove all of the lab, whatever state it is in."""

@@ -1,3 +1,6 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What this machine has that its hosts need too: mirror, resolvers, pip's index, proxies.
 
 Everything here is a function from text to text; `hosts` and `images` read the files.
@@ -165,7 +168,7 @@ def environment(env: Mapping[str, str]) -> str | None:
 
 def apt_proxy_conf(dump: str, env: Mapping[str, str]) -> str | None:
     """Give apt's proxies, from `apt-config dump` or else from the environment."""
-    lines = re.findall(r'(?m)^(Acquire::(?:http|https)::(?:[^:\s]+::)?Proxy "[^"]+";)$', dump)
+    lines = re.findall(r'(?m)^(Acquire::https?::Proxy(?:::\S+)? "[^"]+";)$', dump)
     if not lines:
         for scheme in ("http", "https"):
             proxy = env.get(f"{scheme}_proxy") or env.get(f"{scheme.upper()}_PROXY")

@@ -1,3 +1,6 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """A lab's network: one bridge with one subnet, and one nftables table that lets it out.
 
 Every name derives from the lab's identity, so a lab whose record is lost is still found.

@@ -1,3 +1,6 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Hosts as systemd-nspawn containers on overlayfs: real systemd, a network of their own.
 
 Each host is in a control group of its own. Without that, the containers of a machine that has no
@@ -51,6 +54,13 @@ class Nspawn:
         )
         if not _roots():
             reasons.append(f"no control groups are mounted at {_CGROUPS}")
+        for root in _roots():
+            probe = root / "websockets-fleet/probe"
+            try:
+                _make_group(probe)
+                _remove_group(probe, time.monotonic() + 1)
+            except OSError as error:
+                reasons.append(f"no control group can be made in {root} ({error.strerror})")
         return reasons or _cannot_isolate(folder)
 
     def start(self, place: Place, image: Path, lock: int) -> None:
@@ -63,7 +73,7 @@ class Nspawn:
         link.symlink_to(image)
         groups = _groups(place)
         for group in groups:
-            group.mkdir(parents=True, exist_ok=True)
+            _make_group(group)
             _delegate(group)
         with (place.folder / "console.log").open("ab") as console:
             subprocess.Popen(
@@ -125,6 +135,14 @@ def _groups(place: Place) -> list[Path]:
     return [root / "websockets-fleet" / place.machine for root in _roots()]
 
 
+def _make_group(group: Path) -> None:
+    # Another lab's last host may take the parent away meanwhile.
+    while not group.is_dir():
+        with suppress(FileNotFoundError, FileExistsError):
+            group.parent.mkdir(exist_ok=True)
+            group.mkdir()
+
+
 def _delegate(group: Path) -> None:
     """Let the host's systemd use the controllers that this machine gives (version 2 only)."""
     above = group.parent
@@ -181,16 +199,15 @@ def _remove_group(group: Path, deadline: float) -> None:
 def _cannot_isolate(folder: Path) -> list[str]:
     """Try what every start does: a namespace of each kind, an overlay with its upper part here."""
     namespaces = ["--mount", "--net", "--uts", "--ipc", "--pid", "--fork"]
-    with tempfile.TemporaryDirectory(prefix=".probe-", dir=folder) as probe:
+    unshare = ["unshare", *namespaces, "--propagation", "private"]
+    if reason := _failure([*unshare, "true"], folder):
+        return [f"this machine allows no namespaces ({reason})"]
+    with tempfile.TemporaryDirectory(prefix="probe-", dir=folder) as probe:
         for name in ("lower", "upper", "work", "root"):
             Path(probe, name).mkdir()
-        unshare = ["unshare", *namespaces, "--propagation", "private"]
-        reason = _failure([*unshare, "true"], probe)
-        if reason:
-            return [f"this machine allows no namespaces ({reason})"]
         options = "lowerdir=lower,upperdir=upper,workdir=work,volatile"
         mount = ["mount", "-t", "overlay", "overlay", "-o", options, "root"]
-        reason = _failure([*unshare, *mount], probe)
+        reason = _failure([*unshare, *mount], Path(probe))
         if reason:
             help_ = (
                 "load the module overlay, or set XDG_CACHE_HOME to a folder on ext4, xfs or tmpfs"
@@ -199,7 +216,7 @@ def _cannot_isolate(folder: Path) -> list[str]:
     return []
 
 
-def _failure(command: list[str], folder: str) -> str:
+def _failure(command: list[str], folder: Path) -> str:
     done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     if done.returncode == 0:
         return ""

@@ -1,3 +1,6 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
 """What the lab needs of the machine, said before anything is done."""
 
 from __future__ import annotations
@@ -8,10 +11,9 @@ import sys
 from pathlib import Path
 
 from fleet_lab import images
-from fleet_lab.driver import Driver
 from fleet_lab.system import LabError, cache_folder, missing_programs
 
-__all__ = ["become_root", "check"]
+__all__ = ["become_root", "check", "programs"]
 
 _PROGRAMS = (
     ("mmdebstrap", "mmdebstrap"),
@@ -24,12 +26,16 @@ _PROGRAMS = (
 )
 
 
-def check(driver: Driver, folder: Path) -> None:
-    """Raise LabError with every reason why this machine can't run hosts that write to folder."""
+def programs() -> list[str]:
+    """Say what is missing to build images and a network, whatever runs the hosts."""
     reasons = missing_programs(*_PROGRAMS)
     if not images.KEYRING.exists():
         reasons.append(f"{images.KEYRING} is missing: apt-get install debian-archive-keyring")
-    reasons += driver.missing(folder)
+    return reasons
+
+
+def check(reasons: list[str]) -> None:
+    """Raise LabError with every reason, if there is one."""
     if reasons:
         raise LabError("this machine can't run the lab: " + "; ".join(reasons))
 
