@@ -20,17 +20,20 @@ help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 16
 	@printf 'molecule-NAME   Run one scenario: %s\n' '$(SCENARIOS)'
 
+# A lab of its own, beside that of the scenario: `make test` leaves the demo alone.
+DEMO := molecule/lab/lab up --name make-demo --variables molecule/demo/inventory
+PLATFORMS := import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin)["platforms"], sys.stdout)
+
 .PHONY: demo
 demo: lab collection ## Boot three hosts, deploy an application to them, talk to it
-	@molecule/lab/lab heal --name demo
-	@tests/step "Boot the hosts" molecule create --no-command-borders -s demo
-	@inventory=$$(molecule/lab/lab status --name demo | sed -n 's/^inventory: //p'); \
+	@tests/step "Boot the hosts" $(DEMO) --platforms "$$(python -c '$(PLATFORMS)' <molecule/demo/molecule.yml)"
+	@inventory=$$(molecule/lab/lab status --name make-demo | sed -n 's/^ *inventory: //p'); \
 	  tests/step "Run websockets.fleet.site" ansible-playbook websockets.fleet.site -i "$$inventory"; \
 	  tests/step "Talk to it" ansible-playbook molecule/demo/show.yml -i "$$inventory"
 
 .PHONY: demo-down
-demo-down: venv ## Remove the demo's hosts
-	@tests/step "Remove the demo's hosts" molecule destroy --no-command-borders -s demo
+demo-down: ## Remove the demo's hosts
+	@molecule/lab/lab down --name make-demo
 
 .PHONY: test
 test: tools ## Everything that CI runs
