@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help=text, description=text, parents=[of_a_lab])
     up.add_argument("hosts", nargs="*", metavar="HOST=IMAGE[:GROUP,GROUP[:no-internet]]")
     up.add_argument("--platforms", metavar="JSON", help="the hosts, as molecule describes them")
-    up.add_argument("--inventory", type=Path, help="a folder with group_vars and host_vars")
+    up.add_argument("--variables", type=Path, help="a folder with group_vars and host_vars")
     up.add_argument("--instance-config", type=Path, help="write molecule's facts into this file")
     up.set_defaults(function=_up)
 
@@ -108,7 +108,7 @@ def _up(arguments: argparse.Namespace) -> int:
         lab,
         Wanted(
             wanted.hosts,
-            variables=_absolute(arguments.inventory) or wanted.variables,
+            variables=_absolute(arguments.variables) or wanted.variables,
             instance_config=_absolute(arguments.instance_config) or wanted.instance_config,
         ),
     )
