@@ -16,25 +16,35 @@ from pathlib import Path
 import pytest
 
 from websockets_fleet.admin import ListenError, serve_admin, unix_listener
+from websockets_fleet.metrics import Render
 
 from .conftest import UnixHTTPConnection
 
 
+def render(accept: str) -> tuple[str, bytes]:
+    return "text/metrics", f"accept {accept}".encode()
+
+
 def asked(
-    path: Path, target: str, method: str = "GET", *, draining: bool = False
+    path: Path,
+    target: str,
+    method: str = "GET",
+    *,
+    draining: bool = False,
+    render: Render | None = render,
 ) -> http.client.HTTPResponse:
     """One response of an admin socket at ``path``; its body is in ``msg_body``."""
 
     def ask() -> http.client.HTTPResponse:
         connection = UnixHTTPConnection(path)
-        connection.request(method, target)
+        connection.request(method, target, headers={"Accept": "text/x"})
         response = connection.getresponse()
         response.body = response.read().decode()  # type: ignore[attr-defined]
         connection.close()
         return response
 
     async def main() -> http.client.HTTPResponse:
-        server = await serve_admin(path, lambda: draining, lambda: {"pid": 42})
+        server = await serve_admin(path, lambda: draining, lambda: {"pid": 42}, render)
         async with server:
             return await asyncio.to_thread(ask)
 
@@ -49,7 +59,8 @@ def asked(
         ("/healthz?x=1", "GET", False, 200, "ok"),
         ("/healthz", "GET", True, 503, "draining"),
         ("/status", "GET", True, 200, '{"pid": 42}\n'),
-        ("/other", "GET", False, 404, "/healthz or /status\n"),
+        ("/metrics", "GET", False, 200, "accept text/x"),
+        ("/other", "GET", False, 404, "There is /healthz, /status, /metrics\n"),
         ("/status", "DELETE", False, 405, "GET or HEAD only\n"),
     ],
 )
@@ -61,9 +72,27 @@ def test_answers(
     assert response.headers["Cache-Control"] == "no-store"
 
 
+def test_metrics_are_there_only_with_a_library(directory: Path) -> None:
+    response = asked(directory / "socket", "/metrics", render=None)
+    assert response.status == 404
+    assert response.body == "There is /healthz, /status\n"  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("target", "content_type"),
+    [
+        ("/healthz", "text/plain; charset=utf-8"),
+        ("/status", "application/json"),
+        ("/metrics", "text/metrics"),
+    ],
+)
+def test_content_types(directory: Path, target: str, content_type: str) -> None:
+    response = asked(directory / "socket", target)
+    assert response.headers.get_all("Content-Type") == [content_type]
+
+
 def test_status_is_json(directory: Path) -> None:
     response = asked(directory / "socket", "/status")
-    assert response.headers.get_all("Content-Type") == ["application/json"]
     assert json.loads(response.body) == {"pid": 42}  # type: ignore[attr-defined]
 
 

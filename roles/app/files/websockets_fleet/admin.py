@@ -22,6 +22,8 @@ from typing import Any
 from websockets.asyncio.server import Server, ServerConnection, unix_serve
 from websockets.http11 import Request, Response
 
+from .metrics import Render
+
 __all__ = ["ListenError", "answer", "health", "serve_admin", "unix_listener"]
 
 
@@ -30,10 +32,16 @@ class ListenError(Exception):
 
 
 def answer(
-    connection: ServerConnection, request: Request, status: HTTPStatus, body: str
+    connection: ServerConnection,
+    request: Request,
+    status: HTTPStatus,
+    body: str,
+    content_type: str = "text/plain; charset=utf-8",
 ) -> Response:
-    """A plain text response; a HEAD request gets its headers only."""
+    """A response in plain HTTP; a HEAD request gets its headers only."""
     response = connection.respond(status, body)
+    del response.headers["Content-Type"]
+    response.headers["Content-Type"] = content_type
     response.headers["Cache-Control"] = "no-store"
     if request.method == "HEAD":
         response.body = b""
@@ -71,9 +79,12 @@ def unix_listener(path: Path, mode: int) -> socket.socket:
 
 
 async def serve_admin(
-    path: Path, is_draining: Callable[[], bool], status: Callable[[], Mapping[str, object]]
+    path: Path,
+    is_draining: Callable[[], bool],
+    status: Callable[[], Mapping[str, object]],
+    metrics: Render | None = None,
 ) -> Server:
-    """Answer ``GET /healthz`` and ``GET /status`` on a Unix socket that only its owner may open.
+    """Answer ``/healthz``, ``/status`` and ``/metrics`` on a Unix socket for its owner only.
 
     Raises:
         ListenError: the socket can't be made.
@@ -87,11 +98,13 @@ async def serve_admin(
         if path == "/healthz":
             return health(connection, request, is_draining())
         if path == "/status":
-            response = answer(connection, request, HTTPStatus.OK, json.dumps(status()) + "\n")
-            del response.headers["Content-Type"]
-            response.headers["Content-Type"] = "application/json"
-            return response
-        return answer(connection, request, HTTPStatus.NOT_FOUND, "/healthz or /status\n")
+            body = json.dumps(status()) + "\n"
+            return answer(connection, request, HTTPStatus.OK, body, "application/json")
+        if path == "/metrics" and metrics is not None:
+            content_type, text = metrics(", ".join(request.headers.get_all("Accept")))
+            return answer(connection, request, HTTPStatus.OK, text.decode(), content_type)
+        known = "/healthz, /status" + (", /metrics" if metrics is not None else "")
+        return answer(connection, request, HTTPStatus.NOT_FOUND, f"There is {known}\n")
 
     async def no_handler(_connection: ServerConnection) -> None:
         raise AssertionError("process_request answers everything")

@@ -38,6 +38,7 @@ from .config import Config
 from .connections import CountedConnection, Counts
 from .drain import next_step
 from .last_resort import LastResort
+from .metrics import exporter
 from .notify import Notifier, watchdog_interval
 
 __all__ = [
@@ -153,7 +154,9 @@ class Service:
             self._catch_signals()
             server, where = await self._listen()
             admin_socket = self.config.listen.admin_socket(self.identity.instance)
-            admin_server = await admin.serve_admin(admin_socket, lambda: self.draining, self.status)
+            admin_server = await admin.serve_admin(
+                admin_socket, lambda: self.draining, self.status, exporter(self.status)
+            )
             background = [asyncio.create_task(self._measure_lag())]
             if self.watchdog_interval is not None:
                 background.append(asyncio.create_task(self._feed_watchdog(self.watchdog_interval)))
