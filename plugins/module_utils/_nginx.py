@@ -24,6 +24,7 @@ __all__ = [
     "parse_build",
     "parse_properties",
     "running_config",
+    "stale_sockets",
     "welcome_page",
     "worker_file_limit",
     "workers",
@@ -123,6 +124,24 @@ def running_config(path: str, timeout: float = 5.0) -> str:
     return body if response.status == 200 else ""
 
 
+def stale_sockets(folder: Path) -> list[str]:
+    """Return the sockets that nobody listens on.
+
+    A reload that fails leaves those behind that it had made, and the next one can't make them.
+    """
+    found = []
+    for path in sorted(folder.glob("*.sock")):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(5)
+            try:
+                probe.connect(str(path))
+            except ConnectionRefusedError:
+                found.append(str(path))
+            except OSError:
+                continue
+    return found
+
+
 def workers(master: int, proc: Path = Path("/proc")) -> list[int]:
     """Return the process ids of the master's workers, without those that shut down."""
     found = []
@@ -182,9 +201,13 @@ def worker_file_limit(pids: list[int], proc: Path = Path("/proc")) -> int:
 
 
 def complaints(log: str, since: str) -> list[str]:
-    """Return the grave lines of an error log from ``since`` (``2026/11/20 19:00:00``) on."""
-    return [
-        line
-        for line in log.splitlines()
-        if re.search(r"\[(emerg|alert|crit)\]", line) and line[: len(since)] >= since
-    ]
+    """Return the grave lines of an error log from ``since`` (``2026/11/20 19:00:00``) on.
+
+    A line that only repeats an earlier one is left out.
+    """
+    grave: dict[str, str] = {}
+    for line in log.splitlines():
+        found = re.match(r"(\S+ \S+) (\[(?:emerg|alert|crit)\].*)", line)
+        if found and found[1] >= since:
+            grave.setdefault(found[2], line)
+    return list(grave.values())

@@ -132,6 +132,11 @@ error_log:
   returned: when installed
   type: str
   sample: /var/log/nginx/error.log
+stale_sockets:
+  description: Local sockets beside the site's, and its own, that nobody listens on.
+  returned: when installed
+  type: list
+  elements: str
 worker_file_limit:
   description: Files that a running worker can really have open; 0 when nginx does not run.
   returned: when installed
@@ -153,6 +158,7 @@ from ansible_collections.websockets.fleet.plugins.module_utils._nginx import (
     parse_build,
     parse_properties,
     running_config,
+    stale_sockets,
     welcome_page,
     worker_file_limit,
     workers,
@@ -221,6 +227,7 @@ def read(module: AnsibleModule) -> dict[str, Any]:
         "config": running_config(module.params["socket"]),
         "missing_groups": missing_groups(pids, user),
         "worker_file_limit": worker_file_limit(pids),
+        "stale_sockets": stale_sockets(Path(module.params["socket"]).parent),
         "error_log": directive(main, "error_log", build.error_log),
     }
 
@@ -251,7 +258,8 @@ def main() -> None:
                     f"{module.params['timeout']} seconds. It says: "
                     + ("; ".join(words) or f"nothing in {found['error_log']}")
                 ),
-                **found,
+                config=found["config"],
+                missing_groups=found["missing_groups"],
             )
         time.sleep(0.1)
         found = read(module)

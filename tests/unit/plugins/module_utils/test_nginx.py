@@ -9,6 +9,7 @@ import getpass
 import grp
 import hashlib
 import os
+import socket
 import socketserver
 import threading
 from collections.abc import Iterator
@@ -110,6 +111,14 @@ def test_nothing_runs_where_nobody_listens(tmp_path: Path) -> None:
     assert _nginx.running_config(str(tmp_path / "missing")) == ""
 
 
+def test_finds_sockets_that_nobody_listens_on(site_socket: str, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as left:
+        left.bind(str(tmp_path / "left.sock"))
+    Path(site_socket).rename(tmp_path / "site.sock")
+    assert _nginx.stale_sockets(tmp_path) == [str(tmp_path / "left.sock")]
+    assert _nginx.stale_sockets(tmp_path / "missing") == []
+
+
 @pytest.fixture
 def proc(tmp_path: Path) -> Path:
     """A /proc with a master (10), its workers (11, 12), one that shuts down, and strangers."""
@@ -159,6 +168,7 @@ def test_hears_grave_complaints_only() -> None:
     log = (
         "2026/11/20 19:00:00 [emerg] 1#1: old\n"
         "2026/11/20 19:14:28 [notice] 1#1: using inherited sockets\n"
+        "2026/11/20 19:14:29 [emerg] 1#1: bind() to 0.0.0.0:443 failed\n"
         "2026/11/20 19:14:29 [emerg] 1#1: bind() to 0.0.0.0:443 failed\n"
         "2026/11/20 19:14:30 [error] 2#2: *1 upstream timed out\n"
     )
