@@ -66,7 +66,7 @@ CANCEL_GRACE = 1.0
 LAST_RESORT = OPENING_GRACE + HANDLER_GRACE + CANCEL_GRACE + 1.0
 """Seconds past drain and close timeout after which the process ends, whatever blocks it."""
 
-LIFESPAN_GRACE = 5.0
+LIFESPAN_GRACE = 4.0
 """Seconds more than that for the user's lifespan, where there is one, to put things away."""
 
 
