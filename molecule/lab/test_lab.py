@@ -271,6 +271,24 @@ def test_a_lab_whose_folder_was_deleted_is_found(checkout: Path) -> None:
     assert machine(lab) == before
 
 
+def test_a_killed_builder_leaves_neither_processes_nor_mounts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with subprocess.Popen(
+        [sys.executable, str(PROGRAM), "images", "debian13"], stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        for line in program.stdout:
+            if "extracting archives" in line:
+                break
+        kill(program.pid)
+    time.sleep(0.5)
+    assert not output("pgrep", "-f", f"mmdebstrap.*{tmp_path}/")
+    assert str(tmp_path) not in Path("/proc/mounts").read_text()
+    subprocess.run([*AS_ROOT, "rm", "-rf", tmp_path / "websockets-fleet"], check=True)
+
+
 def test_a_machine_that_lacks_a_program_is_told_which_package_has_it(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -201,8 +201,8 @@ def _images(arguments: argparse.Namespace) -> int:
         make_folder(folder)
     if missing:
         preflight.check(preflight.programs())
-    for recipe in wanted:
-        say(f"{recipe.name}: {images.ensure(folder, recipe)}")
+    for name, root in images.ensure(folder, wanted).items():
+        say(f"{name}: {root}")
     used = {member.image for record in _records() for member in record.members.values()}
     keep_days = images.JUST_WANTED_DAYS if arguments.prune else images.UNUSED_DAYS
     if missing or arguments.prune:

@@ -14,7 +14,8 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -85,6 +86,12 @@ UNUSED_DAYS = 14.0
 JUST_WANTED_DAYS = 1 / 24
 
 
+_CONFINED = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--propagation", "private", "--pid", "--mount-proc", "--kill-child"),
+)
+
+
 @dataclass(frozen=True)
 class Recipe:
     """All that an image is made of."""
@@ -131,8 +138,14 @@ def path(folder: Path, recipe: Recipe) -> Path:
     return folder / recipe.folder / "root"
 
 
-def ensure(folder: Path, recipe: Recipe) -> Path:
-    """Give the root of a recipe's image, built first if it is missing."""
+def ensure(folder: Path, wanted: Sequence[Recipe]) -> dict[str, Path]:
+    """Give the recipes' roots by name; build, side by side, those that are missing."""
+    with ThreadPoolExecutor() as pool:
+        roots = list(pool.map(lambda recipe: _ensure(folder, recipe), wanted))
+    return {recipe.name: root for recipe, root in zip(wanted, roots, strict=True)}
+
+
+def _ensure(folder: Path, recipe: Recipe) -> Path:
     root = path(folder, recipe)
     if not root.is_dir():
         work = folder / f".building-{recipe.name}"
@@ -154,9 +167,10 @@ def _build(image: Path, work: Path, recipe: Recipe, lock: int) -> None:
     write_file(work / "recipe.json", json.dumps(asdict(recipe), indent=2, sort_keys=True) + "\n")
     log = work / "build.log"
     with log.open("w") as output:
-        # The lock's descriptor goes along: it stays held for as long as mmdebstrap lives.
+        # The lock's descriptor goes along: it stays held for as long as mmdebstrap lives. That is
+        # no longer than we do, and its mounts end with it.
         builder = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", *_command(recipe, root)],
+            [*_CONFINED, *_command(recipe, root)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -32,7 +32,7 @@ from fleet_lab.system import (
 
 __all__ = ["Lab", "place_hosts"]
 
-_BOOT_SECONDS = 60
+_BOOT_SECONDS = 120
 _WAITING = "another command works on this lab: waiting for it"
 
 
@@ -91,10 +91,9 @@ class Lab:
         with locked(self.folder, _WAITING) as lock:
             before = self.record()
             self._check(new=not before.members)
-            roots = {
-                name: images.ensure(self.cache / "images", images.recipes()[name])
-                for name in sorted({host.image for host in wanted.hosts})
-            }
+            recipes = images.recipes()
+            names = sorted({host.image for host in wanted.hosts})
+            roots = images.ensure(self.cache / "images", [recipes[name] for name in names])
             subnet = network.up(self.identity, before.subnet)
             say(f"network: {subnet} on bridge {self.identity.bridge}")
             kept = before.members if subnet == before.subnet else {}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterable
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
@@ -81,6 +82,9 @@ def up(identity: Identity, last: IPv4Network | None) -> IPv4Network:
             run(["ip", "address", "add", f"{gateway(subnet)}/24", "dev", identity.bridge])
         run(["ip", "link", "set", identity.bridge, "up"])
         run(["nft", "-f", "-"], text=_rules(identity, subnet))
+        _close_firewall(identity)
+        if _forwards_nothing():
+            _open_firewall(identity)
         _forward(identity)
     return subnet
 
@@ -113,6 +117,36 @@ table ip {table} {{
 """
 
 
+def _forwards_nothing() -> bool:
+    """Say whether the machine's iptables drop what they do not know, as Docker's and ufw's do."""
+    if shutil.which("iptables") is None:
+        return False
+    # nft looks without making iptables load its modules.
+    tables = run(["nft", "list", "tables"]).splitlines()
+    return "table ip filter" in tables and any(
+        line == "-P FORWARD DROP" for line in run(["iptables", "-w", "-S", "FORWARD"]).splitlines()
+    )
+
+
+def _firewall_rules(identity: Identity) -> list[list[str]]:
+    comment = ["-m", "comment", "--comment", identity.table, "-j", "ACCEPT"]
+    return [["FORWARD", way, identity.bridge, *comment] for way in ("-i", "-o")]
+
+
+def _open_firewall(identity: Identity) -> None:
+    for rule in _firewall_rules(identity):
+        run(["iptables", "-w", "-I", *rule])
+
+
+def _close_firewall(identity: Identity) -> None:
+    if shutil.which("iptables") is None or "table ip filter" not in run(["nft", "list", "tables"]):
+        return
+    for rule in _firewall_rules(identity):
+        with suppress(LabError):  # there is none, or no more
+            while True:
+                run(["iptables", "-w", "-D", *rule])
+
+
 def _forward(identity: Identity) -> None:
     """Turn IPv4 forwarding on, and remember what it was before the first lab."""
     before = _MACHINE / "ip_forward.before"
@@ -130,6 +164,7 @@ def down(identity: Identity) -> None:
     with locked(_MACHINE, _WAITING):
         if f"table ip {identity.table}" in run(["nft", "list", "tables"]).splitlines():
             run(["nft", "delete", "table", "ip", identity.table])
+        _close_firewall(identity)
         if Path("/sys/class/net", identity.bridge, "bridge").is_dir():
             run(["ip", "link", "delete", identity.bridge])
         users = _MACHINE / "labs"

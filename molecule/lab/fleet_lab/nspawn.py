@@ -49,9 +49,7 @@ class Nspawn:
     """The driver for hosts that share this machine's kernel."""
 
     def missing(self, folder: Path) -> list[str]:
-        reasons = missing_programs(
-            ("systemd-nspawn", "systemd-container"), ("unshare", "util-linux")
-        )
+        reasons = missing_programs(("systemd-nspawn", "systemd-container"))
         if not _roots():
             reasons.append(f"no control groups are mounted at {_CGROUPS}")
         for root in _roots():

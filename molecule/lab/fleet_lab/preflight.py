@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
 
 from fleet_lab import images
-from fleet_lab.system import LabError, cache_folder, missing_programs
+from fleet_lab.system import LabError, cache_folder, missing_programs, run
 
 __all__ = ["become_root", "check", "programs"]
 
@@ -22,6 +23,7 @@ _PROGRAMS = (
     ("ssh", "openssh-client"),
     ("ssh-keygen", "openssh-client"),
     ("setpriv", "util-linux"),
+    ("unshare", "util-linux"),
     ("apt-config", "apt"),
 )
 
@@ -52,7 +54,13 @@ def become_root() -> None:
         for name, value in os.environ.items()
         if name.startswith("PIP_") or name.lower().endswith("_proxy")
     ]
-    # Without a terminal nobody could answer sudo's question.
-    ask = [] if sys.stdin.isatty() else ["-n"]
+    if not sys.stdin.isatty():
+        try:
+            run(["sudo", "-n", "true"])
+        except LabError as error:
+            raise LabError(
+                "hosts and their network need root, and sudo asks for a password where nobody can"
+                f" answer: run it as root, or from a terminal: {shlex.join(sys.argv)}"
+            ) from error
     sys.stdout.flush()
-    os.execvp("sudo", ["sudo", *ask, "env", *kept, sys.executable, *sys.argv])
+    os.execvp("sudo", ["sudo", "env", *kept, sys.executable, *sys.argv])
