@@ -23,6 +23,7 @@ __all__ = [
     "conflicts",
     "examine",
     "parse_listeners",
+    "ports_of",
 ]
 
 # The account's comment marks a host's application as the collection's own. The account is the
@@ -69,7 +70,7 @@ def parse_listeners(text: str) -> list[Listener]:
         words = line.split()
         if len(words) < 10 or words[3] != LISTEN_STATE:
             continue
-        address, _, port = words[1].partition(":")
+        address, port = words[1].split(":")
         listeners.append(Listener(_decode_address(address), int(port, 16), int(words[7]), words[9]))
     return listeners
 
@@ -186,13 +187,32 @@ def _port_faults(bind: str, ports: list[int], uid: int | None) -> list[str]:
     ]
 
 
+def ports_of(listen: str, port: int, processes: int) -> list[int]:
+    """Return the TCP ports that an application takes.
+
+    With a port per process that is one more than there are processes: a rolling change starts its
+    first new process beside the others.
+    """
+    if listen == "unix_socket":
+        return []
+    if listen == "shared_port":
+        return [port]
+    return list(range(port + 1, port + processes + 2))
+
+
 def examine(
-    name: str, python: str, system_python: str, bind: str, ports: list[int]
+    name: str,
+    python: str,
+    system_python: str,
+    listen: str,
+    bind: str,
+    port: int,
+    processes: str,
 ) -> tuple[dict[str, Any], list[str]]:
     """Return facts about the host and every reason why ``name`` can't be installed on it.
 
-    ``ports`` is empty where the application listens on unix sockets. ``system_python`` is the
-    interpreter whose venv package the role installs by itself; any other must bring venv along.
+    ``system_python`` is the interpreter whose venv package the role installs by itself; any other
+    must bring venv along. ``processes`` is a number or ``auto``, one per CPU.
     """
     faults = []
     if not Path("/run/systemd/system").is_dir():
@@ -204,7 +224,13 @@ def examine(
         faults.append(fault)
     elif python != system_python and not facts["venv"]:
         faults.append(f"app_python {python!r} has no venv and ensurepip modules; install them")
+    cpus = len(os.sched_getaffinity(0))
+    ports = ports_of(listen, port, cpus if processes == "auto" else int(processes))
     if ports:
         faults += _port_faults(bind, ports, account.pw_uid if account else None)
-    result = {"python_version": ".".join(map(str, facts.get("version", [])))}
+    result = {
+        "python_version": ".".join(map(str, facts.get("version", []))),
+        "venv": facts.get("venv", False),
+        "cpus": cpus,
+    }
     return result, faults

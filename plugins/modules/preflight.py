@@ -28,15 +28,23 @@ options:
     description: The interpreter whose venv package the role installs by itself.
     type: path
     default: /usr/bin/python3
+  listen:
+    description: How the processes listen.
+    type: str
+    choices: [shared_port, port_per_process, unix_socket]
+    default: shared_port
   bind:
-    description: IP address to listen on. Not needed without O(ports).
+    description: IP address to listen on. Not needed for unix sockets.
     type: str
     default: ''
-  ports:
-    description: TCP ports to listen on.
-    type: list
-    elements: int
-    default: []
+  port:
+    description: TCP port; with V(port_per_process) process i has this plus i.
+    type: int
+    default: 8765
+  processes:
+    description: Number of processes, or V(auto) for one per CPU.
+    type: str
+    default: auto
 attributes:
   check_mode:
     description: Runs as always, since it changes nothing.
@@ -51,7 +59,8 @@ EXAMPLES = r"""
     name: chat
     python: /usr/bin/python3
     bind: 10.0.0.2
-    ports: [8765]
+    port: 8765
+    processes: 4
 """
 
 RETURN = r"""
@@ -60,6 +69,14 @@ python_version:
   returned: success
   type: str
   sample: 3.11.2
+venv:
+  description: Whether the interpreter has the modules venv and ensurepip.
+  returned: success
+  type: bool
+ansible_facts:
+  description: The fact C(processor_nproc), the CPUs that a process of the host may use.
+  returned: success
+  type: dict
 faults:
   description: Every reason why the application can't be installed.
   returned: failure
@@ -79,15 +96,22 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "python": {"type": "path", "required": True},
             "system_python": {"type": "path", "default": "/usr/bin/python3"},
+            "listen": {
+                "type": "str",
+                "choices": ["shared_port", "port_per_process", "unix_socket"],
+                "default": "shared_port",
+            },
             "bind": {"type": "str", "default": ""},
-            "ports": {"type": "list", "elements": "int", "default": []},
+            "port": {"type": "int", "default": 8765},
+            "processes": {"type": "str", "default": "auto"},
         },
         supports_check_mode=True,
     )
     facts, faults = examine(**module.params)
     if faults:
         module.fail_json(msg="; ".join(faults), faults=faults)
-    module.exit_json(changed=False, **facts)
+    cpus = facts.pop("cpus")
+    module.exit_json(changed=False, ansible_facts={"ansible_processor_nproc": cpus}, **facts)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,9 @@ from websockets.asyncio.client import ClientConnection, connect, unix_connect
 from websockets.exceptions import InvalidStatus
 from websockets.protocol import State
 
+from websockets_fleet.config import parse
+from websockets_fleet.server import serve_options
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -71,6 +74,15 @@ def response(client: socket.socket) -> str:
     """All that comes until the end of the stream."""
     with client, client.makefile("rb") as stream:
         return stream.read().decode()
+
+
+def test_zero_means_off_and_an_empty_list_anybody() -> None:
+    table = "[websocket]\nping_interval = 0\nping_timeout = 0\n"
+    unix = '[listen]\nmode = "unix_socket"\nruntime_directory = "/r"\n'
+    options = serve_options(parse(f'handler = "a:b"\n{unix}{table}'))
+    assert options["ping_interval"] is options["ping_timeout"] is options["origins"] is None
+    assert options["extensions"] == []
+    assert options["compression"] is None
 
 
 class TestServing:
@@ -517,6 +529,20 @@ class TestWatchdog:
             await client.wait_closed()
 
         asyncio.run(talk())
+
+    def test_what_blocked_the_loop_is_told(self, launch: Launch) -> None:
+        launched = launch(BLOCKS).ready()
+
+        async def talk() -> None:
+            client = (await hold(launched, 1))[0]
+            await client.send("go")
+            await asyncio.sleep(0.2)
+            launched.process.send_signal(signal.SIGABRT)
+            await client.wait_closed()
+
+        asyncio.run(talk())
+        assert launched.exit_code() == -signal.SIGABRT
+        assert 'app.py", line 5 in handler' in launched.output()
 
     def test_none_asked_for(self, launch: Launch) -> None:
         launched = launch().ready()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import importlib
 import logging
 import os
@@ -80,6 +81,8 @@ async def _serve(service: server.Service) -> None:
 
 def _run(settings: config.Config, user: application.Application) -> None:
     service = server.Service(settings, _identity(os.environ), user, os.environ)
+    # The watchdog kills with SIGABRT: this says what the process was doing.
+    faulthandler.enable()
     try:
         with asyncio.Runner(loop_factory=_loop_factory(settings)) as runner:
             runner.run(_serve(service))

@@ -58,7 +58,7 @@ OPENING_GRACE = 1.0
 """Seconds that a client has to finish its request once the process stops; it gets a 503."""
 
 HANDLER_GRACE = 2.0
-"""Seconds that handlers have to return after the last connection is closed."""
+"""Seconds that handlers have to return after the time that the last close may take."""
 
 CANCEL_GRACE = 1.0
 """Seconds that handlers which did not return have after they are cancelled."""
@@ -169,6 +169,7 @@ class Service:
                 task.cancel()
             admin_server.close()
             admin_socket.unlink(missing_ok=True)
+        self.notifier.close()
         logger.info("stopped")
         return finished
 
@@ -221,10 +222,8 @@ class Service:
         self, connection: ServerConnection, request: Request
     ) -> Awaitable[Response | None] | Response | None:
         """Answer health checks; leave the rest to the user's function, if there is one."""
-        if request.path.partition("?")[0] == self.config.health.path and request.method in (
-            "GET",
-            "HEAD",
-        ):
+        path = request.path.partition("?")[0]
+        if path == self.config.health.path and request.method in ("GET", "HEAD"):
             cast(CountedConnection, connection).ignore()
             return admin.health(connection, request, self.draining)
         # While it drains, websockets refuses every handshake: no need to think about it.

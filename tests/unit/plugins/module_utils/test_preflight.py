@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pwd
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,9 +17,17 @@ from ansible_collections.websockets.fleet.plugins.module_utils._preflight import
     conflicts,
     examine,
     parse_listeners,
+    ports_of,
 )
 
 HEADER = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
+
+
+def look(
+    name: str, python: str, system_python: str, bind: str = "", port: int = 0
+) -> tuple[dict[str, Any], list[str]]:
+    listen = "shared_port" if port else "unix_socket"
+    return examine(name, python, system_python, listen, bind, port, "auto")
 
 
 def line(address: str, state: str = "0A", uid: int = 0) -> str:
@@ -68,14 +78,14 @@ def test_the_applications_own_listeners_are_no_conflict() -> None:
 def test_a_taken_port_names_the_process_that_has_it() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        _, faults = examine("no-such-app", sys.executable, sys.executable, "127.0.0.1", [port])
+        _facts, faults = look("no-such-app", sys.executable, sys.executable, "127.0.0.1", port)
     assert any(f"port {port}" in fault and f"(pid {os.getpid()})" in fault for fault in faults)
 
 
 def test_an_address_of_another_host_is_refused() -> None:
-    _, faults = examine("no-such-app", sys.executable, sys.executable, "192.0.2.250", [8765])
+    _facts, faults = look("no-such-app", sys.executable, sys.executable, "192.0.2.250", 8765)
     assert any("app_bind '192.0.2.250' is not an address of this host" in fault for fault in faults)
-    _, faults = examine("no-such-app", sys.executable, sys.executable, "server", [8765])
+    _facts, faults = look("no-such-app", sys.executable, sys.executable, "server", 8765)
     assert any("app_bind 'server' is not an IP address" in fault for fault in faults)
 
 
@@ -96,34 +106,44 @@ def interpreter(folder: Path, script: str) -> str:
     ],
 )
 def test_interpreters_that_will_not_do(tmp_path: Path, script: str, message: str) -> None:
-    _, faults = examine("no-such-app", interpreter(tmp_path, script), "/usr/bin/python3", "", [])
+    _facts, faults = look("no-such-app", interpreter(tmp_path, script), "/usr/bin/python3", "")
     assert any(message in fault for fault in faults)
 
 
 def test_a_missing_interpreter_is_named() -> None:
-    _, faults = examine("no-such-app", "/no/python3", "/usr/bin/python3", "", [])
+    _facts, faults = look("no-such-app", "/no/python3", "/usr/bin/python3", "")
     assert any("app_python '/no/python3' does not run" in fault for fault in faults)
 
 
 def test_a_good_interpreter_tells_its_version() -> None:
-    facts, faults = examine("no-such-app", sys.executable, sys.executable, "", [])
+    facts, faults = look("no-such-app", sys.executable, sys.executable, "")
     assert facts["python_version"] == ".".join(map(str, sys.version_info[:3]))
     assert not any("app_python" in fault for fault in faults)
 
 
 def test_a_name_that_belongs_to_the_system_is_refused() -> None:
-    _, faults = examine("daemon", sys.executable, sys.executable, "", [])
+    _facts, faults = look("daemon", sys.executable, sys.executable, "")
     assert any("app_name 'daemon' is taken" in fault for fault in faults)
-    _, faults = examine("ssl", sys.executable, sys.executable, "", [])
+    _facts, faults = look("ssl", sys.executable, sys.executable, "")
     assert any("/etc/ssl" in fault for fault in faults)
 
 
 def test_the_collections_own_account_marks_the_name_as_ours(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import pwd
-
     own = pwd.struct_passwd(("ssl", "x", 990, 990, _preflight.ACCOUNT_COMMENT, "/", "/bin/false"))
-    monkeypatch.setattr(_preflight.pwd, "getpwnam", lambda _name: own)
-    _, faults = examine("ssl", sys.executable, sys.executable, "", [])
+    monkeypatch.setattr(pwd, "getpwnam", lambda _name: own)
+    _facts, faults = look("ssl", sys.executable, sys.executable, "")
     assert not any("taken" in fault for fault in faults)
+
+
+@pytest.mark.parametrize(
+    ("listen", "ports"),
+    [
+        ("shared_port", [8765]),
+        ("port_per_process", [8766, 8767, 8768]),
+        ("unix_socket", []),
+    ],
+)
+def test_a_port_per_process_leaves_one_for_a_rolling_change(listen: str, ports: list[int]) -> None:
+    assert ports_of(listen, 8765, 2) == ports

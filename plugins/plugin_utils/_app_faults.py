@@ -1,0 +1,214 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faults in the variables of the role app that an argument spec can't tell. Private."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+__all__ = ["app_faults"]
+
+SPECS = Path(__file__).parents[2] / "roles" / "app" / "meta" / "argument_specs.yml"
+
+NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+HANDLER = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+MEMORY = re.compile(r"infinity|[1-9][0-9]*[KMGT]?")
+# What the unit sets; a value of the user's would hide it.
+RESERVED = frozenset(
+    {
+        "APP_FINGERPRINT",
+        "APP_NAME",
+        "APP_RELEASE",
+        "HOST",
+        "INSTANCE",
+        "LISTEN_FDS",
+        "NOTIFY_SOCKET",
+        "PORT",
+        "UNIX_SOCKET",
+        "WATCHDOG_USEC",
+    }
+)
+MOST_PROCESSES = 1024
+LAST_PORT = 65535
+
+# Variable: lowest and highest value, and the unit.
+RANGES: dict[str, tuple[float, float, str]] = {
+    "app_port": (1024, LAST_PORT, "TCP port"),
+    "app_backlog": (1, 65535, "connections"),
+    "app_max_size": (1, 2**30, "bytes"),
+    "app_max_queue": (1, 65536, "frames"),
+    "app_write_limit": (1, 2**30, "bytes"),
+    "app_ping_interval": (0, 86400, "seconds"),
+    "app_ping_timeout": (0, 86400, "seconds"),
+    "app_open_timeout": (0.1, 600, "seconds"),
+    "app_close_timeout": (0.1, 600, "seconds"),
+    "app_start_seconds": (1, 3600, "seconds"),
+    "app_drain_seconds": (0, 86400, "seconds"),
+    "app_watchdog_seconds": (0, 3600, "seconds"),
+    "app_keep_releases": (2, 1000, "releases"),
+    "app_file_limit": (1024, 2**30, "descriptors"),
+}
+COMPRESSION = {"window_bits": (9, 15), "memory_level": (1, 9)}
+
+
+def _number(value: object) -> float | None:
+    """Return the number behind a value, which comes as text from the command line."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def _name(values: Mapping[str, Any]) -> list[str]:
+    name = values.get("app_name", "")
+    if isinstance(name, str) and NAME.fullmatch(name):
+        return []
+    shape = "a lower-case letter, then up to 30 lower-case letters, digits and dashes"
+    return [f"app_name is {name!r}: it must be {shape}"]
+
+
+def _what_runs(values: Mapping[str, Any]) -> list[str]:
+    handler, command = values.get("app_handler"), values.get("app_command")
+    faults = []
+    if handler and command:
+        faults.append(
+            f"app_handler is {handler!r} and app_command is {command!r}: set exactly one of them"
+        )
+    if not handler and not command:
+        faults.append("app_handler and app_command are both empty: set exactly one of them")
+    if handler and not HANDLER.fullmatch(str(handler)):
+        faults.append(f"app_handler is {handler!r}: it must be module:callable, like chat:handler")
+    if command and (isinstance(command, str) or not all(map(str, command))):
+        faults.append(f"app_command is {command!r}: it must be a list of words, none empty")
+    source, requirements = values.get("app_source"), values.get("app_requirements")
+    if not source and not requirements:
+        faults.append("app_source and app_requirements are both empty: there is nothing to install")
+    for name, value in (("app_source", source), ("app_requirements", requirements)):
+        if value and isinstance(value, str) and not Path(value).exists():
+            faults.append(f"{name} is {value!r}: that does not exist on the controller")
+    if not str(values.get("app_python", "/")).startswith("/"):
+        faults.append(f"app_python is {values['app_python']!r}: it must be an absolute path")
+    return faults
+
+
+def _ranges(values: Mapping[str, Any]) -> list[str]:
+    faults = []
+    for name, (low, high, unit) in RANGES.items():
+        if name not in values:
+            continue
+        number = _number(values[name])
+        if number is None or not low <= number <= high:
+            faults.append(f"{name} is {values[name]!r}: it must be {low:g} to {high:g} ({unit})")
+    memory = values.get("app_memory_max", "infinity")
+    if not MEMORY.fullmatch(str(memory)):
+        faults.append(
+            f"app_memory_max is {memory!r}: it must be bytes, a number with K, M, G or T,"
+            f" or infinity"
+        )
+    return faults
+
+
+def _processes(values: Mapping[str, Any]) -> list[str]:
+    processes = values.get("app_processes", "auto")
+    if processes == "auto":
+        return []
+    number = _number(processes)
+    if number is None or number != int(number) or not 1 <= number <= MOST_PROCESSES:
+        return [f"app_processes is {processes!r}: it must be auto or 1 to {MOST_PROCESSES}"]
+    port = _number(values.get("app_port"))
+    # One port more than processes, for the first of a rolling change.
+    last = (port or 0) + number + 1
+    if values.get("app_listen") == "port_per_process" and last > LAST_PORT:
+        both = f"app_port is {values['app_port']} and app_processes is {processes}"
+        return [f"{both}: the last port would be {last:g}, past {LAST_PORT}"]
+    return []
+
+
+def _compression(values: Mapping[str, Any]) -> list[str]:
+    compression = values.get("app_compression", "disabled")
+    if compression == "disabled":
+        return []
+    shape = "it must be disabled or {window_bits: 9 to 15, memory_level: 1 to 9}"
+    if not isinstance(compression, Mapping):
+        return [f"app_compression is {compression!r}: {shape}"]
+    faults = [
+        f"app_compression has the unknown key {key!r}: {shape}"
+        for key in compression
+        if key not in COMPRESSION
+    ]
+    for key, (low, high) in COMPRESSION.items():
+        number = _number(compression.get(key))
+        if number is None or number != int(number) or not low <= number <= high:
+            faults.append(f"app_compression.{key} is {compression.get(key)!r}: {shape}")
+    return faults
+
+
+def _environment(values: Mapping[str, Any]) -> list[str]:
+    faults = []
+    for variable in ("app_env", "app_secrets"):
+        entries = values.get(variable) or {}
+        if not isinstance(entries, Mapping):
+            faults.append(f"{variable} must be a dictionary of strings")
+            continue
+        for name, value in entries.items():
+            if not ENVIRONMENT_NAME.fullmatch(str(name)):
+                faults.append(f"{variable} has {name!r}, which is no name of a variable")
+            elif name in RESERVED:
+                faults.append(f"{variable} has {name}, which the collection sets by itself")
+            # The value itself is never shown: it may be a secret.
+            elif isinstance(value, bool) or not isinstance(value, str | int | float):
+                faults.append(f"{variable}.{name} is no string: quote its value")
+            elif "\0" in str(value):
+                faults.append(f"{variable}.{name} holds a NUL character")
+    return faults
+
+
+def _bind(values: Mapping[str, Any]) -> list[str]:
+    bind = values.get("app_bind")
+    if values.get("app_listen") == "unix_socket" or bind is None:
+        return []
+    try:
+        ipaddress.ip_address(str(bind))
+    except ValueError:
+        return [f"app_bind is {bind!r}: it must be an IP address of the host"]
+    return []
+
+
+def _misspelt(values: Mapping[str, Any]) -> list[str]:
+    """Name variables that are nearly, but not quite, one of the role's."""
+    with SPECS.open() as stream:
+        known = set(yaml.safe_load(stream)["argument_specs"]["main"]["options"])
+    faults = []
+    for name in sorted(set(values) - known):
+        close = difflib.get_close_matches(name, known, 1, cutoff=0.85)
+        if close:
+            faults.append(f"{name} is no variable of this collection: did you mean {close[0]}?")
+    return faults
+
+
+RULES: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
+    _name,
+    _what_runs,
+    _processes,
+    _ranges,
+    _bind,
+    _compression,
+    _environment,
+    _misspelt,
+)
+
+
+def app_faults(values: Mapping[str, Any]) -> list[str]:
+    """Return one sentence for each fault in the variables whose names start with ``app_``."""
+    return [fault for rule in RULES for fault in rule(values)]
