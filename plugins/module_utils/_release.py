@@ -189,10 +189,11 @@ def _fill(build: Build, builder: _Builder) -> None:
         builder.run("installing the application", [*pip, *wanted], cwd=".")
     if build.launcher:
         query = "import sysconfig; print(sysconfig.get_path('purelib'))"
-        packages = builder.run("finding site-packages", [builder.python, "-c", query]).strip()
-        shutil.copytree(folder / "launcher", packages, dirs_exist_ok=True)
-        shutil.rmtree(folder / "launcher")
-        builder.run("compiling", [builder.python, "-m", "compileall", "-q", packages, "."])
+        packages = Path(builder.run("finding site-packages", [builder.python, "-c", query]).strip())
+        package = packages / "websockets_fleet"
+        (folder / "launcher" / package.name).rename(package)
+        (folder / "launcher").rmdir()
+        builder.run("compiling", [builder.python, "-m", "compileall", "-q", str(package)])
     if build.check_config:
         command = [builder.python, "-m", "websockets_fleet", "--check", "--config", "-"]
         builder.run("the import check", command, build.check_config)
