@@ -202,7 +202,9 @@ def main() -> None:
             raise FilesError(f"{entry.path} was refused, nothing was written: {words}")
 
     def land(staged: str, path: str) -> None:
-        module.atomic_move(staged, path, keep_dest_attrs=False)
+        # atomic_move() would give a new file the mode that the umask allows, secrets included.
+        Path(staged).rename(path)
+        module.set_default_selinux_context(path, changed=False)
 
     try:
         directories, files = entries(module)
