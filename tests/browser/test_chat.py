@@ -27,7 +27,7 @@ def open_and_join(browser: Chrome, chat: Chat, nick: str) -> str:
 
 def open_elsewhere(browser: Chrome, chat: Chat, nick: str, server: str) -> str:
     """Join in a new tab that, if there are several servers, another one serves; return the tab."""
-    for _ in range(20):
+    for _attempt in range(20):
         browser.switch_to.new_window("tab")
         if open_and_join(browser, chat, nick) != server or chat.servers == 1:
             return browser.current_window_handle
@@ -43,7 +43,7 @@ def say(browser: Chrome, text: str) -> None:
 def wait_for_text(browser: Chrome, selector: str, text: str, *, whole: bool = False) -> None:
     """Wait until an element shows a text, as its whole content or as a part of it."""
 
-    def shown(_: Chrome) -> bool:
+    def shown(_browser: Chrome) -> bool:
         found = browser.find_element(By.CSS_SELECTOR, selector).text
         return found == text if whole else text in found
 

@@ -49,7 +49,8 @@ class Bus(asyncio.DatagramProtocol):
             if self.transport is None:
                 self._receive = receive
                 unix = isinstance(self.own, str)
-                self.transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                loop = asyncio.get_running_loop()
+                self.transport, _protocol = await loop.create_datagram_endpoint(
                     lambda: self,
                     local_addr=self.own,
                     family=socket.AF_UNIX if unix else socket.AF_UNSPEC,

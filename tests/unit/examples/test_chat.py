@@ -185,9 +185,9 @@ def test_a_client_that_floods_is_slowed_down(monkeypatch: pytest.MonkeyPatch) ->
         async with serving(Room()) as url, member(url, "ada") as ada:
             loop = asyncio.get_running_loop()
             started = loop.time()
-            for _ in range(10):
+            for _line in range(10):
                 await send(ada, text="again")
-            for _ in range(10):
+            for _line in range(10):
                 await receive(ada)
             assert loop.time() - started > 0.4
 
@@ -199,7 +199,7 @@ def test_a_client_that_floods_is_slowed_down(monkeypatch: pytest.MonkeyPatch) ->
 
 def addresses(count: int) -> list[Address]:
     """Return addresses on loopback that nobody has."""
-    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(count)]
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _number in range(count)]
     for each in sockets:
         each.bind(("127.0.0.1", 0))
     found: list[Address] = [("127.0.0.1", each.getsockname()[1]) for each in sockets]
@@ -227,10 +227,10 @@ def test_clients_of_two_processes_talk_to_each_other(
 ) -> None:
     async def play() -> None:
         async with (
-            two_processes(places(tmp_path)) as (first, second),
-            member(first, "ada") as ada,
+            two_processes(places(tmp_path)) as urls,
+            member(urls[0], "ada") as ada,
         ):
-            async with member(second, "bob") as bob:
+            async with member(urls[1], "bob") as bob:
                 assert await receive(ada) == {"type": "joined", "nick": "bob"}
                 for here, there, nick in ((ada, bob, "ada"), (bob, ada, "bob")):
                     await send(here, text=f"from {nick}")
@@ -261,9 +261,9 @@ def test_another_key_is_another_room() -> None:
     async def play() -> None:
         keys = (KEY, b"the key of someone else")
         async with (
-            two_processes(addresses(2), keys) as (first, second),
-            member(first, "ada") as ada,
-            member(second, "bob") as bob,
+            two_processes(addresses(2), keys) as urls,
+            member(urls[0], "ada") as ada,
+            member(urls[1], "bob") as bob,
         ):
             await send(bob, text="forged")
             await receive(bob)
@@ -296,7 +296,7 @@ class _Sent(Bus):
         self.datagrams: list[bytes] = []
         self.transport = self  # type: ignore[assignment]
 
-    def sendto(self, data: bytes, _: Address) -> None:
+    def sendto(self, data: bytes, _place: Address) -> None:
         self.datagrams.append(data)
 
 

@@ -37,7 +37,7 @@ async def _reach(port: int) -> None:
     async with asyncio.timeout(10):
         while True:
             with suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                _reader, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.close()
                 await writer.wait_closed()
                 return
@@ -67,7 +67,7 @@ def test_it_answers_and_ends_when_it_is_asked_to(
 def test_its_health_check_is_plain_http(
     running: tuple[subprocess.Popen[bytes], int],
 ) -> None:
-    _, port = running
+    _process, port = running
     asyncio.run(_reach(port))
     with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
         assert (answer.status, answer.read()) == (200, b"OK\n")

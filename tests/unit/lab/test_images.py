@@ -29,7 +29,7 @@ def test_the_same_recipe_is_the_same_image() -> None:
         replace(RECIPE, suite="trixie"),
         replace(RECIPE, mirrors=Mirrors(archive="http://mirror.example/debian")),
         replace(RECIPE, files={**RECIPE.files, "etc/x": (0o644, "")}),
-        replace(RECIPE, files={path: (0o600, text) for path, (_, text) in RECIPE.files.items()}),
+        replace(RECIPE, files={path: (0o600, text) for path, (_old, text) in RECIPE.files.items()}),
         replace(RECIPE, commands=RECIPE.commands[:-1]),
     ],
     ids=["packages", "suite", "mirror", "files", "modes", "commands"],

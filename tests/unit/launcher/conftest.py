@@ -204,7 +204,7 @@ def launch(directory: Path) -> Iterator[Launch]:
         (directory / "app.py").write_text(source)
         port = port or free_port()
         address = "" if mode == "unix_socket" else f'host = "127.0.0.1"\nport = {port}\n'
-        head, _, tables = config.partition("[")
+        head, _bracket, tables = config.partition("[")
         config = (
             f'handler = "app:handler"\n{head}\n'
             f'[listen]\nmode = "{mode}"\n{address}runtime_directory = "{directory}/run"\n'

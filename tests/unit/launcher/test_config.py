@@ -74,7 +74,7 @@ def faults(text: str) -> list[str]:
 
 def with_value(key: str, value: object) -> str:
     """The least configuration, and ``key`` set to ``value``."""
-    table, _, name = key.rpartition(".")
+    table, _dot, name = key.rpartition(".")
     line = f"{name} = {json.dumps(value)}\n"
     if table == "":
         return line + UNIX if name == "handler" else line + LEAST

@@ -52,7 +52,7 @@ def test_every_key_is_in_the_page_and_no_other() -> None:
 
 def default(key: str) -> Any:
     """The default of a key; MISSING where there is none."""
-    table, _, name = key.rpartition(".")
+    table, _dot, name = key.rpartition(".")
     cls = config.TABLES[table] if table else config.Config
     (field,) = (field for field in dataclasses.fields(cls) if field.name == name)
     return field.default
@@ -70,7 +70,7 @@ def test_defaults_are_those_of_the_code(key: str) -> None:
 
 @pytest.mark.parametrize("key", config.keys())
 def test_ranges_are_those_of_the_code(key: str) -> None:
-    table, _, name = key.rpartition(".")
+    table, _dot, name = key.rpartition(".")
     cls = config.TABLES[table] if table else config.Config
     check = get_type_hints(cls, include_extras=True)[name].__metadata__[0]
     cell = ROWS[key][2]
@@ -112,8 +112,8 @@ def test_every_metric_is_in_the_page_and_no_other() -> None:
     assert named.pop("websockets_fleet_info").startswith("labels")
     assert named.pop("websockets_fleet_connections_closed_total") == "counter"
     assert named == {
-        **{metrics.PREFIX + name: "gauge" for name, _ in metrics.GAUGES.values()},
-        **{f"{metrics.PREFIX}{name}_total": "counter" for name, _ in metrics.COUNTERS.values()},
+        **{metrics.PREFIX + name: "gauge" for name, _text in metrics.GAUGES.values()},
+        **{f"{metrics.PREFIX}{name}_total": "counter" for name, _text in metrics.COUNTERS.values()},
     }
 
 

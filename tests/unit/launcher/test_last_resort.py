@@ -65,7 +65,7 @@ def test_a_second_call_makes_it_sooner() -> None:
 
 
 def test_a_second_call_never_makes_it_later() -> None:
-    code, _, seconds = run(0.5, 15, 2, "time.sleep(15)")
+    code, _output, seconds = run(0.5, 15, 2, "time.sleep(15)")
     assert code == 0
     assert seconds < 5
 
@@ -75,5 +75,5 @@ def test_a_process_that_ends_by_itself_is_left_alone() -> None:
 
 
 def test_it_waits_until_it_is_armed() -> None:
-    code, output, _ = run(0.1, 0.1, 0, "time.sleep(0.5); print('done')")
+    code, output, _seconds = run(0.1, 0.1, 0, "time.sleep(0.5); print('done')")
     assert (code, output) == (0, "done\n")

@@ -41,7 +41,7 @@ async def echo(launched: Launched, message: str = "hello") -> str:
 
 async def hold(launched: Launched, count: int) -> list[ClientConnection]:
     """Open ``count`` connections."""
-    return [await connect(launched.uri, ping_interval=None) for _ in range(count)]
+    return [await connect(launched.uri, ping_interval=None) for _client in range(count)]
 
 
 async def closes(clients: list[ClientConnection]) -> list[tuple[float, int | None]]:
@@ -65,7 +65,7 @@ def raw(launched: Launched, request: bytes = b"") -> socket.socket:
 def wait_until_closed(launched: Launched) -> None:
     """Wait until the listener is closed."""
     with suppress(ConnectionRefusedError):
-        for _ in range(100):
+        for _attempt in range(100):
             raw(launched).close()
             time.sleep(0.02)
 
@@ -244,7 +244,7 @@ class TestHealth:
 
     def test_it_does_not_count(self, launch: Launch) -> None:
         launched = launch().ready()
-        for _ in range(3):
+        for _time in range(3):
             launched.health()
         status = launched.status()
         assert (status["opened_total"], status["opening"], status["closed_total"]) == (0, 0, {})
@@ -272,8 +272,8 @@ class TestDrain:
 
         result = asyncio.run(talk())
         assert launched.exit_code() == 0
-        assert {closed_with for _, closed_with in result} == {code}
-        times = [when for when, _ in result]
+        assert {closed_with for _when, closed_with in result} == {code}
+        times = [when for when, _code in result]
         assert times[-1] < 2.3
         buckets = [sum(low <= when < low + 0.5 for when in times) for low in (0, 0.5, 1, 1.5)]
         assert max(buckets) <= 15
@@ -335,7 +335,7 @@ class TestDrain:
         launched = launch(config=config).ready()
         launched.process.send_signal(signal.SIGSTOP)
         # More than asyncio's own backlog of 100, which would leave the rest without an answer.
-        clients = [raw(launched, UPGRADE) for _ in range(150)]
+        clients = [raw(launched, UPGRADE) for _client in range(150)]
         launched.terminate()
         launched.process.send_signal(signal.SIGCONT)
         statuses = {response(client).partition("\r\n")[0] for client in clients}
@@ -358,7 +358,7 @@ class TestDrain:
 
         result = asyncio.run(talk())
         assert launched.exit_code(2) == 0
-        assert {code for _, code in result} == {1001}
+        assert {code for _when, code in result} == {1001}
         assert result[-1][0] < 1
 
     def test_a_client_that_does_not_answer_is_cut_off(self, launch: Launch) -> None:
@@ -701,7 +701,7 @@ class TestApplication:
             clients = await hold(launched, 3)
             assert await clients[0].recv() == "uvloop"
             launched.terminate()
-            assert {code for _, code in await closes(clients)} == {1001}
+            assert {code for _when, code in await closes(clients)} == {1001}
 
         asyncio.run(talk())
         assert launched.exit_code() == 0

@@ -51,7 +51,7 @@ def test_holds_exactly_the_ports_given_and_is_stable(ports: list[int]) -> None:
     text = port_ranges(list(ports))
     held: set[int] = set()
     for part in filter(None, text.split(",")):
-        first, _, last = part.partition("-")
+        first, _dash, last = part.partition("-")
         held.update(range(int(first), int(last or first) + 1))
     assert held == set(ports)
     assert port_ranges([text]) == text
