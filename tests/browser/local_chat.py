@@ -29,6 +29,17 @@ from examples.chat.chat.bus import Address, Bus
 __all__ = ["serve_locally"]
 
 STATIC = Path(__file__).resolve().parents[2] / "examples" / "chat" / "static"
+AUTHORITY_USAGE = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 @contextmanager
@@ -93,17 +104,25 @@ def _page(connection: ServerConnection, request: Request) -> Response | None:
 def _context(name: str, folder: Path) -> ssl.SSLContext:
     """Make an authority and a certificate for ``name``, and use them."""
     now = datetime.now(UTC)
-    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(2)]
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _name in range(2)]
     names = [
         x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)]) for text in ("Test CA", name)
     ]
     places = [x509.DNSName(name), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-    extensions: list[x509.ExtensionType] = [
-        x509.BasicConstraints(ca=True, path_length=0),
-        x509.SubjectAlternativeName(places),
+    # Python 3.13 asks all of this of an authority and of what it issued.
+    extensions: list[list[tuple[x509.ExtensionType, bool]]] = [
+        [
+            (x509.BasicConstraints(ca=True, path_length=0), True),
+            (AUTHORITY_USAGE, True),
+            (x509.SubjectKeyIdentifier.from_public_key(keys[0].public_key()), False),
+        ],
+        [
+            (x509.SubjectAlternativeName(places), False),
+            (x509.AuthorityKeyIdentifier.from_issuer_public_key(keys[0].public_key()), False),
+        ],
     ]
     for number, file in enumerate(("ca.pem", "pair.pem")):
-        certificate = (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(names[number])
             .issuer_name(names[0])
@@ -111,9 +130,10 @@ def _context(name: str, folder: Path) -> ssl.SSLContext:
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - timedelta(hours=1))
             .not_valid_after(now + timedelta(days=2))
-            .add_extension(extensions[number], critical=number == 0)
-            .sign(keys[0], hashes.SHA256())
         )
+        for extension, critical in extensions[number]:
+            builder = builder.add_extension(extension, critical)
+        certificate = builder.sign(keys[0], hashes.SHA256())
         (folder / file).write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     with (folder / "pair.pem").open("ab") as stream:
         stream.write(

@@ -48,6 +48,19 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 
 # Certificates
 
+# Python 3.13 asks this of an authority, and is right.
+AUTHORITY_USAGE = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 @dataclass(frozen=True)
 class Authority:
@@ -109,6 +122,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
         .not_valid_after(NOW + timedelta(days=200))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(AUTHORITY_USAGE, critical=True)
         .sign(key, hashes.SHA256())
     )
     made = Authority(tmp_path_factory.mktemp("ca"), key, certificate)
@@ -131,10 +145,10 @@ async def _handler(websocket: ServerConnection) -> None:
     elif path == "/request":
         await websocket.send(json.dumps(dict(websocket.request.headers.raw_items())))
     elif path == "/other":
-        async for _ in websocket:
+        async for _message in websocket:
             await websocket.send("something else")
     elif path == "/deaf":
-        async for _ in websocket:
+        async for _message in websocket:
             pass
     async for message in websocket:
         await websocket.send(message)
@@ -152,7 +166,9 @@ def _process_request(connection: ServerConnection, request: HttpRequest) -> Resp
     return None
 
 
-def _select_subprotocol(_: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:
+def _select_subprotocol(
+    _connection: ServerConnection, offered: Sequence[Subprotocol]
+) -> Subprotocol | None:
     return Subprotocol("chat.v1") if "chat.v1" in offered else None
 
 
@@ -229,7 +245,7 @@ def raw_server(serve_one: Callable[[socket.socket], None]) -> Iterator[int]:
 
     def run() -> None:
         with contextlib.suppress(OSError):
-            connection, _ = listener.accept()
+            connection, _address = listener.accept()
             with connection:
                 serve_one(connection)
 
