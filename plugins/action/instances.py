@@ -13,7 +13,7 @@ from ansible.utils.display import Display
 display = Display()
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):
     """Call the instances module until it is done, and show what it is doing."""
 
     _supports_check_mode = True

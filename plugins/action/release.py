@@ -26,7 +26,7 @@ display = Display()
 LAUNCHER = Path(__file__).parents[2] / "roles" / "app" / "files" / "websockets_fleet"
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]
+class ActionModule(ActionBase):
     """Run the release module once, and once more where the release must be built."""
 
     TRANSFERS_FILES = True
