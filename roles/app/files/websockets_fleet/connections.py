@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import collections
 import dataclasses
 from typing import Any
@@ -50,17 +51,17 @@ class CountedConnection(ServerConnection):
         super().__init__(*args, **kwargs)
         self.counts = counts
         self.opened = False
-        counts.opening.add(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note that the handshake begins; called once, by the event loop."""
+        super().connection_made(transport)
+        self.counts.opening.add(self)
 
     def count_opened(self) -> None:
         """Note that the handshake is done and the handler starts."""
         self.opened = True
         self.counts.opening.discard(self)
         self.counts.opened += 1
-
-    def ignore(self) -> None:
-        """Note that this is no WebSocket connection but a health check."""
-        self.counts.opening.discard(self)
 
     # The next three run for each message: they are written for speed.
 

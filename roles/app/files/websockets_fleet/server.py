@@ -224,7 +224,6 @@ class Service:
         """Answer health checks; leave the rest to the user's function, if there is one."""
         path = request.path.partition("?")[0]
         if path == self.config.health.path and request.method in ("GET", "HEAD"):
-            cast(CountedConnection, connection).ignore()
             return admin.health(connection, request, self.draining)
         # While it drains, websockets refuses every handshake: no need to think about it.
         if self.application.process_request is None or self.draining:
@@ -287,9 +286,12 @@ class Service:
         logger.info("draining %d connections over %g seconds", self.counts.open, drain.seconds)
         if self.config.listen.mode == "unix_socket":
             self.config.listen.socket(self.identity.instance).unlink(missing_ok=True)
-        # Accept what the kernel has queued: closing the listener would reset it. This takes asyncio
-        # three turns: to see it, to accept it, to make a connection of it.
-        for _ in range(3):
+        # asyncio takes two turns to accept a connection, and drops it if the listener is closed
+        # between them. What stays in the kernel's queue moves to another process on the port, if
+        # net.ipv4.tcp_migrate_req is on.
+        for listener in server.sockets:
+            loop.remove_reader(listener.fileno())
+        for _ in range(2):
             await asyncio.sleep(0)
         server.close(close_connections=False)
         closed = asyncio.create_task(server.wait_closed())
