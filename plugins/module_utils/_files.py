@@ -98,8 +98,11 @@ def compare(entry: Entry) -> dict[str, str] | None:
     if attributes == wanted_attributes and before_content == after_content:
         return None
 
+    # What only its owner may read was a secret, whatever comes in its place.
+    hidden = entry.secret or (attributes is not None and not directory and not attributes[2] & 0o77)
+
     def text(content: bytes) -> str:
-        if entry.secret:
+        if hidden:
             return HIDDEN if content else ""
         return content.decode("utf-8", "replace")
 
@@ -109,7 +112,7 @@ def compare(entry: Entry) -> dict[str, str] | None:
         return f"{entry.path} ({values[0]}:{values[1]} {values[2]:04o})"
 
     before, after = text(before_content), text(after_content)
-    if entry.secret and before_content != after_content:
+    if hidden and before_content != after_content:
         after = "(secret content, changed)\n"
     if before == after:
         before = header(attributes) + "\n" + before

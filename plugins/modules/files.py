@@ -128,6 +128,14 @@ from ansible_collections.websockets.fleet.plugins.module_utils._files import (
 )
 
 
+class Module(AnsibleModule):
+    """AnsibleModule, but for what it logs."""
+
+    def log(self, msg: str, log_args: dict[str, str] | None = None) -> None:
+        """Log no arguments: it looks for secrets of several lines where these are escaped."""
+        super().log("Invoked")
+
+
 def entries(module: AnsibleModule) -> tuple[list[Entry], list[Entry]]:
     """Return the directories and the files that the module's arguments ask for."""
     directories = [
@@ -158,7 +166,7 @@ def entries(module: AnsibleModule) -> tuple[list[Entry], list[Entry]]:
 def main() -> None:
     """Run the module."""
     owner = {"type": "str", "default": "root"}
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "files": {
                 "type": "list",
