@@ -251,7 +251,7 @@ def build(wanted: Build, identity: str) -> None:
             # What a rename makes visible must be on disk: a power cut leaves all or nothing.
             os.sync()
             folder.rename(releases / identity)
-        except OSError as error:
+        except (OSError, tarfile.TarError) as error:
             raise ReleaseError(f"building the release failed: {error}") from error
         finally:
             if folder.exists():
@@ -263,7 +263,7 @@ def _in_use(releases: Path) -> set[str]:
     found = set()
     for link in Path("/proc").glob("[0-9]*/cwd"):
         with contextlib.suppress(OSError, ValueError):
-            found.add(link.readlink().relative_to(releases).parts[0])
+            found.update(link.readlink().relative_to(releases.resolve()).parts[:1])
     return found
 
 
@@ -280,8 +280,12 @@ def prune(name: str, identity: str, keep: int, *, remove: bool) -> list[str]:
     found = [path for path in releases.glob("[!.]*") if path.is_dir()]
     found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     surplus = [path for path in found[keep:] if path.name not in kept]
-    for path in surplus if remove else []:
-        shutil.rmtree(path)
+    if surplus and remove:
+        with _locked(releases):
+            for path in surplus:
+                # Half a release must not look like one, whatever ends this.
+                doomed = path.rename(releases / f"{BUILD_PREFIX}{path.name}-pruned")
+                shutil.rmtree(doomed)
     return [path.name for path in surplus]
 
 
