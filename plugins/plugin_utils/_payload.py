@@ -72,6 +72,17 @@ class Payload:
         return total.hexdigest()
 
 
+def _link(root: Path, path: Path) -> str:
+    """Return what a link says in the release, where the folder has another place."""
+    try:
+        target = path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise SourceError(f"app_source: {path} is a link to itself") from error
+    if not target.is_relative_to(root.resolve()):
+        raise SourceError(f"app_source: {path} is a link that leaves the project folder")
+    return os.path.relpath(target, path.parent.resolve())
+
+
 def _walk(root: Path, prefix: str, folder: Path) -> Iterator[File]:
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.name in LEFT_OUT or entry.name.endswith(LEFT_OUT_ENDINGS):
@@ -79,9 +90,7 @@ def _walk(root: Path, prefix: str, folder: Path) -> Iterator[File]:
         path = Path(entry.path)
         name = f"{prefix}/{path.relative_to(root).as_posix()}"
         if entry.is_symlink():
-            if not path.resolve().is_relative_to(root.resolve()):
-                raise SourceError(f"app_source: {path} is a link that leaves the project folder")
-            yield File(name, executable=False, link=str(path.readlink()))
+            yield File(name, executable=False, link=_link(root, path))
         elif entry.is_dir():
             yield from _walk(root, prefix, path)
         elif entry.is_file():
