@@ -67,10 +67,15 @@ def endpoints(
     servers: Iterable[Mapping[str, Any]], defaults: Mapping[str, Any], load_balancer: str
 ) -> list[dict[str, Any]]:
     """Return the entries; raise AnsibleFilterError where a server can't be reached."""
+    found = [] if isinstance(servers, str | Mapping) else list(servers)
+    if not found or not all(isinstance(server, Mapping) for server in found):
+        raise AnsibleFilterError("endpoints takes a list with the variables of each server")
     try:
-        return find(list(servers), defaults, load_balancer)
-    except (ValueError, KeyError) as error:
+        return find(found, defaults, load_balancer)
+    except ValueError as error:
         raise AnsibleFilterError(f"endpoints: {error}") from error
+    except KeyError as error:
+        raise AnsibleFilterError(f"endpoints: no server and no default sets {error}") from error
 
 
 class FilterModule:

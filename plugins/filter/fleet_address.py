@@ -42,8 +42,10 @@ from ansible_collections.websockets.fleet.plugins.plugin_utils._endpoints import
 )
 
 
-def fleet_address(facts: Mapping[str, Any]) -> str:
+def fleet_address(facts: object) -> str:
     """Return the address; raise AnsibleFilterError where the facts hold none."""
+    if not isinstance(facts, Mapping):
+        raise AnsibleFilterError(f"fleet_address takes the facts, not {type(facts).__name__}")
     try:
         return find(facts)
     except ValueError as error:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,7 +39,8 @@ def endpoints(
 
     ``servers`` holds the variables of each application server, ``defaults`` those of the role app.
     An entry stands for a host (its weight is the number of processes) or for a process.
-    Raises ValueError where a server listens on unix sockets and is not the load balancer itself.
+    Raises ValueError where a server listens on unix sockets or on loopback only and is not the
+    load balancer itself.
     """
     found = []
     for server in servers:
@@ -48,10 +50,15 @@ def endpoints(
 
         facts = server.get("ansible_facts") or {}
         processes = value("app_processes")
+        host = server["inventory_hostname"]
+        if processes == "auto" and "processor_nproc" not in facts:
+            raise ValueError(
+                f"the facts of {host} hold no processor_nproc: gather the subset hardware, or set"
+                " app_processes"
+            )
         count = int(facts["processor_nproc"] if processes == "auto" else processes)
         indices = range(1, count + 1)
         listen, port = value("app_listen"), int(value("app_port"))
-        host = server["inventory_hostname"]
         if listen == "unix_socket":
             if host != load_balancer:
                 raise ValueError(
@@ -63,9 +70,16 @@ def endpoints(
                 for index in indices
             ]
             continue
-        address = str(server["app_bind"]) if "app_bind" in server else fleet_address(facts)
-        if address in {"0.0.0.0", "::"}:  # noqa: S104
-            address = fleet_address(facts)
+        address = str(server.get("app_bind", "0.0.0.0"))  # noqa: S104
+        try:
+            if ipaddress.ip_address(address).is_unspecified:
+                address = fleet_address(facts)
+        except ValueError as error:
+            raise ValueError(f"{host}: {error}") from error
+        if host != load_balancer and ipaddress.ip_address(address).is_loopback:
+            raise ValueError(
+                f"app_bind is {address} on {host}, and {load_balancer} can't reach it there"
+            )
         if listen == "shared_port":
             found.append({"address": _join(address, port), "weight": count})
         else:
