@@ -6,22 +6,29 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-__all__ = ["app_faults"]
+__all__ = ["app_faults", "balancer_faults"]
 
 SPECS = Path(__file__).parents[2] / "roles" / "app" / "meta" / "argument_specs.yml"
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 HANDLER = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+PATH = re.compile(r"/[!-~]*")
+HEALTH_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 MEMORY = re.compile(r"infinity|[1-9][0-9]*[KMGT]?")
+NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
+WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
+# What they name is there on every server, or comes with the collection, and no look at a host tells.
+RESERVED_NAMES = frozenset({"nginx", "system", "websockets-fleet"})
 # What the unit sets; a value of the user's would hide it.
 RESERVED = frozenset(
     {
@@ -64,14 +71,30 @@ def _number(value: object) -> float | None:
     """Return the number behind a value, which comes as text from the command line."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
-    try:
-        return float(value)
-    except ValueError:
+    return float(value) if NUMBER.fullmatch(str(value)) else None
+
+
+def _whole(value: object) -> int | None:
+    """Return the whole number behind a value, which comes as text from the command line."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
         return None
+    return int(value) if WHOLE.fullmatch(str(value)) else None
+
+
+@functools.cache
+def _specification() -> dict[str, dict[str, Any]]:
+    """Return the options of the role."""
+    with SPECS.open() as stream:
+        options: dict[str, dict[str, Any]] = yaml.safe_load(stream)["argument_specs"]["main"][
+            "options"
+        ]
+    return options
 
 
 def _name(values: Mapping[str, Any]) -> list[str]:
     name = values.get("app_name", "")
+    if name in RESERVED_NAMES:
+        return [f"app_name is {name!r}: that belongs to the system; choose another name"]
     if isinstance(name, str) and NAME.fullmatch(name):
         return []
     shape = "a lower-case letter, then up to 30 lower-case letters, digits and dashes"
@@ -89,11 +112,13 @@ def _what_runs(values: Mapping[str, Any]) -> list[str]:
         faults.append("app_handler and app_command are both empty: set exactly one of them")
     if handler and not HANDLER.fullmatch(str(handler)):
         faults.append(f"app_handler is {handler!r}: it must be module:callable, like chat:handler")
-    if command and (isinstance(command, str) or not all(map(str, command))):
+    if command and (not isinstance(command, list) or not all(map(str, command))):
         faults.append(f"app_command is {command!r}: it must be a list of words, none empty")
     source, requirements = values.get("app_source"), values.get("app_requirements")
     if not source and not requirements:
         faults.append("app_source and app_requirements are both empty: there is nothing to install")
+    if requirements and not isinstance(requirements, list | str):
+        faults.append(f"app_requirements is {requirements!r}: it must be a list or a path")
     for name, value in (("app_source", source), ("app_requirements", requirements)):
         if value and isinstance(value, str) and not Path(value).exists():
             faults.append(f"{name} is {value!r}: that does not exist on the controller")
@@ -107,9 +132,11 @@ def _ranges(values: Mapping[str, Any]) -> list[str]:
     for name, (low, high, unit) in RANGES.items():
         if name not in values:
             continue
-        number = _number(values[name])
+        whole = _specification()[name]["type"] == "int"
+        number = _whole(values[name]) if whole else _number(values[name])
         if number is None or not low <= number <= high:
-            faults.append(f"{name} is {values[name]!r}: it must be {low:g} to {high:g} ({unit})")
+            must = f"a whole number, {low} to {high}" if whole else f"{low} to {high}"
+            faults.append(f"{name} is {values[name]!r}: it must be {must} ({unit})")
     memory = values.get("app_memory_max", "infinity")
     if not MEMORY.fullmatch(str(memory)):
         faults.append(
@@ -119,12 +146,33 @@ def _ranges(values: Mapping[str, Any]) -> list[str]:
     return faults
 
 
+def _kinds(values: Mapping[str, Any]) -> list[str]:
+    """Hold values against the choices and the plain types of the specification."""
+    faults = []
+    for name in sorted(set(values) & set(_specification())):
+        option, value = _specification()[name], values[name]
+        choices = option.get("choices")
+        if choices and str(value) not in map(str, choices):
+            faults.append(f"{name} is {value!r}: it must be {' or '.join(map(str, choices))}")
+        elif option["type"] == "str" and isinstance(value, Mapping | list):
+            faults.append(f"{name} is {value!r}: it must be a string")
+    origins = values.get("app_origins") or []
+    if not isinstance(origins, list) or not all(isinstance(origin, str) for origin in origins):
+        faults.append(f"app_origins is {origins!r}: it must be a list of strings")
+    path = values.get("app_health_path")
+    if isinstance(path, str) and path and not HEALTH_PATH.fullmatch(path):
+        faults.append(f"app_health_path is {path!r}: it must be a path like /healthz")
+    if not path and values.get("app_handler"):
+        faults.append(f"app_health_path is {path!r}: a handler needs one, like /healthz")
+    return faults
+
+
 def _processes(values: Mapping[str, Any]) -> list[str]:
     processes = values.get("app_processes", "auto")
     if processes == "auto":
         return []
     number = _number(processes)
-    if number is None or number != int(number) or not 1 <= number <= MOST_PROCESSES:
+    if number is None or not 1 <= number <= MOST_PROCESSES or not number.is_integer():
         return [f"app_processes is {processes!r}: it must be auto or 1 to {MOST_PROCESSES}"]
     port = _number(values.get("app_port"))
     # One port more than processes, for the first of a rolling change.
@@ -149,7 +197,7 @@ def _compression(values: Mapping[str, Any]) -> list[str]:
     ]
     for key, (low, high) in COMPRESSION.items():
         number = _number(compression.get(key))
-        if number is None or number != int(number) or not low <= number <= high:
+        if number is None or not low <= number <= high or not number.is_integer():
             faults.append(f"app_compression.{key} is {compression.get(key)!r}: {shape}")
     return faults
 
@@ -185,10 +233,16 @@ def _bind(values: Mapping[str, Any]) -> list[str]:
     return []
 
 
+def _health_path(values: Mapping[str, Any]) -> list[str]:
+    path = values.get("app_health_path", "/healthz") or ""
+    if PATH.fullmatch(str(path)) or (not path and not values.get("app_handler")):
+        return []
+    return [f"app_health_path is {path!r}: it must be a path such as /healthz"]
+
+
 def _misspelt(values: Mapping[str, Any]) -> list[str]:
     """Name variables that are nearly, but not quite, one of the role's."""
-    with SPECS.open() as stream:
-        known = set(yaml.safe_load(stream)["argument_specs"]["main"]["options"])
+    known = set(_specification())
     faults = []
     for name in sorted(set(values) - known):
         close = difflib.get_close_matches(name, known, 1, cutoff=0.85)
@@ -200,9 +254,11 @@ def _misspelt(values: Mapping[str, Any]) -> list[str]:
 RULES: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
     _name,
     _what_runs,
+    _kinds,
     _processes,
     _ranges,
     _bind,
+    _health_path,
     _compression,
     _environment,
     _misspelt,
@@ -212,3 +268,14 @@ RULES: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
 def app_faults(values: Mapping[str, Any]) -> list[str]:
     """Return one sentence for each fault in the variables whose names start with ``app_``."""
     return [fault for rule in RULES for fault in rule(values)]
+
+
+def balancer_faults(values: Mapping[str, Any], load_balancers: Sequence[str], host: str) -> list[str]:
+    """Return one sentence for each load balancer that can't reach the processes of ``host``."""
+    others = [name for name in load_balancers if name != host]
+    if values.get("app_listen") != "unix_socket" or not others:
+        return []
+    return [
+        f"app_listen is 'unix_socket' on {host}, and {', '.join(others)} can't reach its sockets:"
+        " a fleet with unix sockets is one host, in both groups"
+    ]
