@@ -139,6 +139,8 @@ class _Builder:
             raise ReleaseError(f"{purpose} could not start: {error}") from error
         if done.returncode != 0:
             words = _last_lines(done.stderr) or _last_lines(done.stdout)
+            # The folder is gone when somebody reads this; its files have the same place in the source.
+            words = words.replace(f"{self.folder}/", "")
             raise ReleaseError(f"{purpose} failed:\n{words}")
         return done.stdout
 
@@ -196,7 +198,7 @@ def _fill(build: Build, builder: _Builder) -> None:
         builder.run("compiling", [builder.python, "-m", "compileall", "-q", str(package)])
     if build.check_config:
         command = [builder.python, "-m", "websockets_fleet", "--check", "--config", "-"]
-        builder.run("the import check", command, build.check_config)
+        builder.run("the import check of app_handler", command, build.check_config)
     if build.program and not (folder / build.program).is_file():
         raise ReleaseError(f"app_command: {build.program} is not in the release")
 
@@ -260,7 +262,7 @@ def build(wanted: Build, identity: str) -> None:
 
 def _in_use(releases: Path) -> set[str]:
     """Return the names of the releases that some process has as its working directory."""
-    found = set()
+    found: set[str] = set()
     for link in Path("/proc").glob("[0-9]*/cwd"):
         with contextlib.suppress(OSError, ValueError):
             found.update(link.readlink().relative_to(releases.resolve()).parts[:1])
