@@ -39,8 +39,9 @@ class ActionModule(ActionBase):
             if progress != shown:
                 display.display(f"{host}: {progress}")
                 shown = progress
-            arguments["attempted"] = result["attempted"]
-        for key in ("attempted", "progress"):
+            for key in ("attempted", "switched"):
+                arguments[key] = result[key]
+        for key in ("attempted", "switched", "progress"):
             result.pop(key, None)
         if shown and not result.get("failed"):
             well = sum(process["healthy"] for process in result["processes"])

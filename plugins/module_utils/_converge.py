@@ -21,11 +21,14 @@ from ansible_collections.websockets.fleet.plugins.module_utils._instances import
     now,
     observe,
 )
+from ansible_collections.websockets.fleet.plugins.module_utils._release import home
 
 __all__ = ["Report", "converge", "enablement", "preview", "remove", "switch"]
 
 UNITS = Path("/etc/systemd/system")
 POLL_SECONDS = 0.2
+# A busy process may answer late once; it has clients, and its watchdog knows better.
+PATIENCE_SECONDS = 10.0
 
 
 @dataclass
@@ -37,15 +40,17 @@ class Report:
     changed: bool = False
     progress: str = ""
     attempted: dict[int, float] = field(default_factory=dict)
+    switched: bool = False
+    """Whether this run, in this call or one before, made the release the current one."""
     found: Mapping[int, Instance] = field(default_factory=dict)
 
 
-def switch(name: str, release: str, top: Path = Path("/opt"), *, apply: bool) -> bool:
+def switch(name: str, release: str, *, apply: bool) -> bool:
     """Point ``current`` to a release, by rename, and ``previous`` to the one before.
 
     Return whether that is, or was, a change. Does nothing unless ``apply``.
     """
-    folder = top / name
+    folder = home(name)
     target = f"releases/{release}"
     link = folder / "current"
     before = str(link.readlink()) if link.is_symlink() else ""
@@ -61,16 +66,20 @@ def switch(name: str, release: str, top: Path = Path("/opt"), *, apply: bool) ->
     return True
 
 
-def enablement(service: Service, units: Path = UNITS) -> tuple[list[str], list[str]]:
+def enablement(service: Service) -> tuple[list[str], list[str]]:
     """Return the units to enable and to disable, so that a boot starts what is wanted."""
-    wants = units / f"{service.name}.target.wants"
+    wants = UNITS / f"{service.name}.target.wants"
     enabled = {path.name for path in wants.glob(f"{service.name}@*.service")}
     wanted = {service.unit(index) for index in range(1, service.count + 1)}
     enable = sorted(wanted - enabled)
+    disable = sorted(enabled - wanted)
     target = f"{service.name}.target"
-    if service.count and not os.path.lexists(units / "multi-user.target.wants" / target):
+    starts = os.path.lexists(UNITS / "multi-user.target.wants" / target)
+    if service.count and not starts:
         enable.append(target)
-    return enable, sorted(enabled - wanted)
+    if starts and not service.count:
+        disable.append(target)
+    return enable, disable
 
 
 def preview(service: Service, systemd: Systemd) -> tuple[bool, str, str]:
@@ -85,14 +94,15 @@ def preview(service: Service, systemd: Systemd) -> tuple[bool, str, str]:
         if index <= service.count:
             after.append(f"{unit}: release {service.release} configuration {service.fingerprint}\n")
     changed = before != after or any(enablement(service))
-    changed = switch(service.name, service.release, apply=False) or changed
+    if service.count:
+        changed = switch(service.name, service.release, apply=False) or changed
     return changed, "".join(before), "".join(after)
 
 
-def _act(service: Service, systemd: Systemd, decision: Decision) -> None:
+def _act(service: Service, systemd: Systemd, decision: Decision, report: Report) -> None:
     units = [service.unit(index) for index in decision.indices]
     if decision.step == "restart":
-        switch(service.name, service.release, apply=True)
+        report.switched = switch(service.name, service.release, apply=True) or report.switched
         systemd.run("daemon-reload")
         systemd.run("restart", "--no-block", *units)
     else:
@@ -126,8 +136,8 @@ def _fail(service: Service, systemd: Systemd, decision: Decision, report: Report
         for instance in report.found.values()
         if instance.healthy and instance.release == service.release
     ]
-    previous = Path("/opt") / service.name / "previous"
-    if survivors or not previous.is_symlink():
+    previous = home(service.name) / "previous"
+    if survivors or not report.switched or not previous.is_symlink():
         return
     with contextlib.suppress(OSError):
         release = previous.resolve(strict=True).name
@@ -135,16 +145,30 @@ def _fail(service: Service, systemd: Systemd, decision: Decision, report: Report
         report.failed += f"\nrelease {release} is the current one again"
 
 
+def _late(service: Service, decision: Decision, found: Mapping[int, Instance]) -> bool:
+    """Return whether the step would restart a process for its health alone."""
+    instances = [found[index] for index in decision.indices]
+    return decision.step == "restart" and any(
+        instance.active == "active" and instance.runs(service) for instance in instances
+    )
+
+
 def converge(
-    service: Service, systemd: Systemd, attempted: Mapping[int, float], seconds: float
+    service: Service,
+    systemd: Systemd,
+    attempted: Mapping[int, float],
+    seconds: float,
+    *,
+    switched: bool = False,
 ) -> Report:
     """Work towards the desired state for at most about ``seconds``, then report.
 
-    Called again with the ``attempted`` of the report it carries on. Every call looks afresh at
-    what runs, so it can be interrupted anywhere.
+    Called again with the ``attempted`` and ``switched`` of the report it carries on. Every call
+    looks afresh at what runs, so it can be interrupted anywhere.
     """
-    report = Report(attempted=dict(attempted))
-    deadline = now() + seconds
+    report = Report(attempted=dict(attempted), switched=switched)
+    began = now()
+    deadline = began + seconds
     while True:
         report.found = observe(service, systemd)
         decision = decide(service, report.found, report.attempted, now())
@@ -156,8 +180,11 @@ def converge(
         if decision.step == "failed":
             _fail(service, systemd, decision, report)
             return report
+        if _late(service, decision, report.found) and now() < began + PATIENCE_SECONDS:
+            time.sleep(POLL_SECONDS)
+            continue
         if decision.step != "wait":
-            _act(service, systemd, decision)
+            _act(service, systemd, decision, report)
             report.changed = True
             if decision.step == "restart":
                 report.attempted.update(dict.fromkeys(decision.indices, now()))
@@ -171,10 +198,8 @@ def remove(service: Service, systemd: Systemd, seconds: float) -> Report:
     """Stop every process, all at once, and let no boot start one."""
     report = Report()
     deadline = now() + seconds
-    enable, disable = enablement(service)
     target = f"{service.name}.target"
-    if target not in enable and os.path.lexists(UNITS / "multi-user.target.wants" / target):
-        disable.append(target)
+    _enable, disable = enablement(service)
     if disable:
         systemd.run("disable", "--quiet", *disable)
         report.changed = True

@@ -18,14 +18,19 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
+    "SERVICE_ARGUMENTS",
     "Decision",
     "Instance",
     "Service",
     "Systemd",
     "SystemdError",
+    "count_connections",
     "decide",
+    "describe",
+    "now",
     "observe",
     "parse_show",
+    "service_from",
 ]
 
 HEALTH_SECONDS = 2.0
@@ -33,6 +38,7 @@ PROPERTIES = (
     "Id",
     "ActiveState",
     "SubState",
+    "Job",
     "MainPID",
     "NRestarts",
     "ExecMainStartTimestampMonotonic",
@@ -41,6 +47,21 @@ PROPERTIES = (
     "Result",
 )
 ESTABLISHED = "01"
+
+
+# The options of the documentation fragment "service".
+SERVICE_ARGUMENTS: dict[str, dict[str, Any]] = {
+    "name": {"type": "str", "required": True},
+    "launcher": {"type": "bool", "default": True},
+    "listen": {
+        "type": "str",
+        "choices": ["shared_port", "port_per_process", "unix_socket"],
+        "default": "shared_port",
+    },
+    "bind": {"type": "str", "default": "127.0.0.1"},
+    "port": {"type": "int", "default": 8765},
+    "health_path": {"type": "str", "default": ""},
+}
 
 
 class SystemdError(Exception):
@@ -82,6 +103,11 @@ class Service:
         return host, port
 
 
+def service_from(params: Mapping[str, Any], **others: Any) -> Service:
+    """Return the service that a module's arguments name; ``others`` are its further fields."""
+    return Service(**{key: params[key] for key in SERVICE_ARGUMENTS}, **others)
+
+
 @dataclass(frozen=True)
 class Instance:
     """One process as it is."""
@@ -89,6 +115,8 @@ class Instance:
     index: int
     active: str = "inactive"
     sub: str = "dead"
+    pending: bool = False
+    """Whether systemd has a job for it: it is not yet where it was told to go."""
     pid: int = 0
     restarts: int = 0
     started: float = 0.0
@@ -234,11 +262,14 @@ def count_connections(service: Service, index: int, pid: int) -> int | None:
 
     ``None`` where the process is gone or can't be looked into.
     """
+    own = set()
     try:
-        links = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            # Clients come and go meanwhile.
+            with contextlib.suppress(FileNotFoundError):
+                own.add(str(descriptor.readlink())[len("socket:[") : -1])
     except OSError:
         return None
-    own = {link[8:-1] for link in links if link.startswith("socket:[")}
     address = service.address(index)
     if isinstance(address, str):
         rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
@@ -269,13 +300,16 @@ def observe(service: Service, systemd: Systemd) -> dict[int, Instance]:
             index=index,
             active=values["ActiveState"],
             sub=values["SubState"],
+            # Not shown where there is none.
+            pending=values.get("Job", "0") not in {"", "0"},
             pid=pid,
             restarts=int(values["NRestarts"]),
             started=int(values["ExecMainStartTimestampMonotonic"] or 0) / 1e6,
             exit=f"{values['Result']} (status {values['ExecMainStatus']})",
             release=environment.get("APP_RELEASE", ""),
             fingerprint=environment.get("APP_FINGERPRINT", ""),
-            healthy=healthy and values["ActiveState"] == "active",
+            # Without an environment the process is gone: another one has answered.
+            healthy=healthy and bool(environment) and values["ActiveState"] == "active",
             health=health,
             status=_status(service, index) if pid else {},
         )
@@ -295,19 +329,33 @@ def _unwell(
     tried = instance.index in attempted
     if instance.active == "deactivating":
         return Decision("wait", text=f"{unit} is stopping{_connections_left(instance)}")
-    stale = instance.active == "active" and not instance.runs(service)
+    # Newer versions of systemd have auto-restart-queued too.
+    down = not instance.running or instance.sub.startswith("auto-restart")
+    if instance.pending and (down or instance.active == "active"):
+        return Decision("wait", text=f"systemd has yet to act on {unit}")
+    stale = instance.active == "active" and instance.release and not instance.runs(service)
     if instance.healthy or stale:
         return None
-    if not instance.running or instance.sub == "auto-restart":
-        if tried:
-            text = f"{unit} did not stay up: {instance.exit}"
-            return Decision("failed", (instance.index,), text)
-        return Decision("restart", (instance.index,), f"starting {unit}")
     since = max(instance.started, attempted.get(instance.index, 0.0))
-    if now - since <= service.start_seconds:
+    if down:
+        text = f"{unit} did not stay up: {instance.exit}" if tried else f"starting {unit}"
+    elif now - since <= service.start_seconds:
         return Decision("wait", text=f"waiting for {unit} to be healthy")
-    text = f"{unit} is not healthy after {service.start_seconds:g} s: {instance.health}"
+    else:
+        text = f"{unit} is not healthy after {service.start_seconds:g} s: {instance.health}"
     return Decision("failed" if tried else "restart", (instance.index,), text)
+
+
+def _roll(service: Service, instance: Instance, attempted: Mapping[int, float]) -> Decision:
+    """Return what to do about a process that runs something else."""
+    unit = service.unit(instance.index)
+    if instance.index in attempted:
+        runs = f"release {instance.release} configuration {instance.fingerprint}"
+        wanted = f"release {service.release} configuration {service.fingerprint}"
+        text = f"{unit} was restarted and runs {runs}, not {wanted}: see its unit"
+        return Decision("failed", (instance.index,), text)
+    text = f"restarting {unit} on release {service.release}"
+    return Decision("restart", (instance.index,), text + _connections_left(instance))
 
 
 def decide(
@@ -319,24 +367,35 @@ def decide(
     """Return the next step from what is to what should be.
 
     ``attempted`` holds the processes that this run has started, with the time of it on the
-    host's monotonic clock. First every wanted process is brought up; then those that run
-    something else are restarted one at a time, each only while all others are well; then the
-    surplus is stopped. Whatever an earlier, interrupted run left is taken from there.
+    host's monotonic clock. First every wanted process that is down is brought up; then those that
+    are up and not healthy, and those that run something else, are restarted one at a time, each
+    only while no other one is on its way; then the surplus is stopped. Whatever an earlier,
+    interrupted run left is taken from there.
     """
     wanted = range(1, service.count + 1)
     verdicts = [_unwell(service, found[index], attempted, now) for index in wanted]
     pending = [verdict for verdict in verdicts if verdict]
-    for step in ("failed", "restart", "wait"):
-        chosen = [verdict for verdict in pending if verdict.step == step]
-        if chosen and step == "restart":
-            indices = tuple(index for verdict in chosen for index in verdict.indices)
-            return Decision("restart", indices, "; ".join(verdict.text for verdict in chosen))
-        if chosen:
-            return chosen[0]
-    for index in wanted:
+    failed = [verdict for verdict in pending if verdict.step == "failed"]
+    restart = [verdict for verdict in pending if verdict.step == "restart"]
+    down = [verdict for verdict in restart if found[verdict.indices[0]].active != "active"]
+    wait = [verdict for verdict in pending if verdict.step == "wait"]
+    if failed:
+        return failed[0]
+    if down:
+        indices = tuple(index for verdict in down for index in verdict.indices)
+        return Decision("restart", indices, "; ".join(verdict.text for verdict in down))
+    # It may hold clients still, and all may be unwell for a reason that no restart mends.
+    for verdict in wait + restart:
+        return verdict
+    # Those that serve nobody go first: the others have the clients meanwhile.
+    for index in sorted(wanted, key=lambda index: found[index].healthy):
         if not found[index].runs(service):
-            text = f"restarting {service.unit(index)} on release {service.release}"
-            return Decision("restart", (index,), text + _connections_left(found[index]))
+            return _roll(service, found[index], attempted)
+    return _clear(service, found)
+
+
+def _clear(service: Service, found: Mapping[int, Instance]) -> Decision:
+    """Return what to do about the processes that nobody wants."""
     surplus = [instance for index, instance in found.items() if index > service.count]
     stopping = [instance for instance in surplus if instance.active == "deactivating"]
     if stopping:
@@ -352,3 +411,44 @@ def decide(
 def now() -> float:
     """Return the host's monotonic clock in seconds, the one that systemd's timestamps use."""
     return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+
+def _limit_of(pid: int) -> int | None:
+    """Return how many files a process may really open."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/limits").read_text().splitlines():
+            if line.startswith("Max open files"):
+                return int(line.split()[3])
+    return None
+
+
+def _memory_of(pid: int) -> int | None:
+    """Return a process's resident memory in bytes."""
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    return None
+
+
+def describe(service: Service, instance: Instance) -> dict[str, Any]:
+    """Return what an engineer wants to know of one process; ``None`` for what can't be known."""
+    pid = instance.pid
+    connections = instance.status.get("connections")
+    if connections is None and pid:
+        connections = count_connections(service, instance.index, pid)
+    return {
+        "index": instance.index,
+        "unit": service.unit(instance.index),
+        "state": instance.active,
+        "pid": pid or None,
+        "release": instance.release or None,
+        "fingerprint": instance.fingerprint or None,
+        "uptime_seconds": round(now() - instance.started) if pid else None,
+        "restarts": instance.restarts,
+        "connections": connections,
+        "memory_bytes": _memory_of(pid) if pid else None,
+        "file_limit": _limit_of(pid) if pid else None,
+        "healthy": instance.healthy,
+        "health": instance.health,
+    }

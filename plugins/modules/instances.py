@@ -19,10 +19,6 @@ description:
   - One remote execution where there is nothing to do, whatever the number of processes. Where there
     is, every step is shown while it happens.
 options:
-  name:
-    description: Name of the application.
-    type: str
-    required: true
   state:
     description: Whether the processes run, or none of them does.
     type: str
@@ -37,27 +33,6 @@ options:
   fingerprint:
     description: Digest of their configuration and unit. Needed with O(state=present).
     type: str
-  launcher:
-    description: Whether the collection's launcher runs in them. It tells its health by itself.
-    type: bool
-    default: true
-  listen:
-    description: How the processes listen.
-    type: str
-    choices: [shared_port, port_per_process, unix_socket]
-    default: shared_port
-  bind:
-    description: IP address they listen on.
-    type: str
-    default: 127.0.0.1
-  port:
-    description: TCP port; with V(port_per_process) process i has this plus i.
-    type: int
-    default: 8765
-  health_path:
-    description: Path that a healthy program answers with a 2xx status. Empty for a connection only.
-    type: str
-    default: ''
   start_seconds:
     description: Seconds a process may take until it is healthy.
     type: float
@@ -66,10 +41,16 @@ options:
     description: Set by the action plugin.
     type: dict
     default: {}
+  switched:
+    description: Set by the action plugin.
+    type: bool
+    default: false
   slice_seconds:
     description: Set by the action plugin.
     type: float
     default: 2
+extends_documentation_fragment:
+  - websockets.fleet.service
 attributes:
   action:
     description: Shows the progress.
@@ -115,6 +96,7 @@ processes:
 """
 
 from dataclasses import asdict
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -125,10 +107,11 @@ from ansible_collections.websockets.fleet.plugins.module_utils._converge import 
     remove,
 )
 from ansible_collections.websockets.fleet.plugins.module_utils._instances import (
-    Service,
+    SERVICE_ARGUMENTS,
     Systemd,
     SystemdError,
     observe,
+    service_from,
 )
 
 
@@ -145,22 +128,14 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
-            "name": {"type": "str", "required": True},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "count": {"type": "int"},
             "release": {"type": "str"},
             "fingerprint": {"type": "str"},
-            "launcher": {"type": "bool", "default": True},
-            "listen": {
-                "type": "str",
-                "choices": ["shared_port", "port_per_process", "unix_socket"],
-                "default": "shared_port",
-            },
-            "bind": {"type": "str", "default": "127.0.0.1"},
-            "port": {"type": "int", "default": 8765},
-            "health_path": {"type": "str", "default": ""},
+            **SERVICE_ARGUMENTS,
             "start_seconds": {"type": "float", "default": 30.0},
             "attempted": {"type": "dict", "default": {}},
+            "switched": {"type": "bool", "default": False},
             "slice_seconds": {"type": "float", "default": 2.0},
         },
         required_if=[("state", "present", ("count", "release", "fingerprint"))],
@@ -170,28 +145,29 @@ def main() -> None:
     present = params["state"] == "present"
     if present and params["count"] < 1:
         module.fail_json(msg=f"count is {params['count']}; it must be at least 1")
-    service = Service(
-        name=params["name"],
+    service = service_from(
+        params,
         count=params["count"] if present else 0,
         release=params["release"] or "",
         fingerprint=params["fingerprint"] or "",
-        launcher=params["launcher"],
-        listen=params["listen"],
-        bind=params["bind"],
-        port=params["port"],
-        health_path=params["health_path"],
         start_seconds=params["start_seconds"],
     )
     systemd = Systemd()
     attempted = {int(index): float(at) for index, at in params["attempted"].items()}
-    result: dict[str, object] = {}
+    result: dict[str, Any] = {}
     try:
         if module.check_mode:
             changed, before, after = preview(service, systemd)
             report = Report(done=True, changed=changed, found=observe(service, systemd))
             result["diff"] = {"before": before, "after": after}
         elif present:
-            report = converge(service, systemd, attempted, params["slice_seconds"])
+            report = converge(
+                service,
+                systemd,
+                attempted,
+                params["slice_seconds"],
+                switched=params["switched"],
+            )
         else:
             report = remove(service, systemd, params["slice_seconds"])
     except (SystemdError, OSError) as error:
@@ -201,6 +177,7 @@ def main() -> None:
         done=report.done,
         progress=report.progress,
         attempted={str(index): at for index, at in report.attempted.items()},
+        switched=report.switched,
         processes=describe(report),
     )
     if report.failed:
