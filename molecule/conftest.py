@@ -1,0 +1,123 @@
+"""What the verifications of all scenarios share: the hosts, the playbooks and a client."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pytest
+import testinfra
+from testinfra.host import Host
+from websockets.sync.client import ClientConnection, connect
+
+INVENTORY = os.environ["MOLECULE_INVENTORY_FILE"]
+RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.M)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a playbook's run printed and how it ended."""
+
+    code: int
+    output: str
+
+    @property
+    def changed(self) -> dict[str, int]:
+        """How many tasks changed something, by host."""
+        return {host: int(changed) for host, _ok, changed, *_rest in RECAP.findall(self.output)}
+
+
+class Server:
+    """One host of the lab, asked as root."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.host: Host = testinfra.get_host(
+            f"ansible://{name}?ansible_inventory={INVENTORY}&sudo=true"
+        )
+
+    @cached_property
+    def variables(self) -> dict[str, Any]:
+        """The host's variables in the inventory."""
+        found: dict[str, Any] = self.host.ansible.get_variables()
+        return found
+
+    @property
+    def address(self) -> str:
+        """The address by which the lab reaches it."""
+        return str(self.variables["ansible_host"])
+
+    def run(self, command: str) -> str:
+        """Run a shell command as root; return its output; fail the test where it fails."""
+        done = self.host.run(command)
+        assert done.rc == 0, f"{self.name}: {command}\n{done.stdout}{done.stderr}"
+        return str(done.stdout).strip()
+
+    def main_pid(self, unit: str) -> int:
+        """Return the process id of a unit's main process, 0 for none."""
+        return int(self.run(f"systemctl show --property=MainPID --value {unit}"))
+
+
+class Fleet:
+    """The scenario's hosts and what an engineer does with them."""
+
+    def __init__(self) -> None:
+        self.servers: dict[str, Server] = {}
+
+    def __getitem__(self, name: str) -> Server:
+        """Return a host by its name in the inventory."""
+        return self.servers.setdefault(name, Server(name))
+
+    @staticmethod
+    def command(playbook: str, *arguments: str) -> list[str]:
+        """Return the command line that runs a playbook on this scenario's hosts."""
+        return ["ansible-playbook", "-i", INVENTORY, playbook, *arguments]
+
+    def play(self, playbook: str, *arguments: str) -> Run:
+        """Run a playbook to its end, with the colours off."""
+        done = subprocess.run(
+            self.command(playbook, *arguments),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=600,
+            check=False,
+            env={**os.environ, "ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"},
+        )
+        return Run(done.returncode, done.stdout)
+
+    def authority(self, load_balancer: str) -> ssl.SSLContext:
+        """Return a context that trusts the fleet's own authority and nothing else."""
+        server = self[load_balancer]
+        name = server.variables["app_name"]
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(
+            cadata=server.run(f"cat /etc/websockets-fleet/{name}/tls/ca.pem")
+        )
+        return context
+
+    @contextmanager
+    def client(
+        self, load_balancer: str, context: ssl.SSLContext | None = None, **options: Any
+    ) -> Iterator[ClientConnection]:
+        """Connect as a user does: wss, by the name in the certificate, verified."""
+        server = self[load_balancer]
+        domain = server.variables["nginx_domain"]
+        context = context or self.authority(load_balancer)
+        raw = socket.create_connection((server.address, 443), timeout=10)
+        with connect(f"wss://{domain}/", sock=raw, ssl=context, **options) as connection:
+            yield connection
+
+
+@pytest.fixture(scope="session")
+def fleet() -> Fleet:
+    """The hosts of the scenario."""
+    return Fleet()

@@ -1,0 +1,162 @@
+"""What happens to clients when a process stops, and how it comes back."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+if TYPE_CHECKING:
+    from conftest import Fleet, Server
+
+DRAIN_SECONDS = 3
+CLOSE_SECONDS = 10
+CLIENTS = 60
+
+
+def wait_until_healthy(server: Server, unit: str, other_than: int, seconds: float = 20) -> int:
+    """Return the new process id; fail where the unit is not back in time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        pid = server.main_pid(unit)
+        if pid not in {0, other_than} and server.host.run(f"systemctl is-active {unit}").rc == 0:
+            return pid
+        time.sleep(0.3)
+    pytest.fail(f"{unit} did not come back in {seconds} s")
+
+
+def close_code(connection: ClientConnection, seconds: float) -> int | None:
+    """Wait for the server's close frame; ``None`` where the connection stays."""
+    try:
+        connection.recv(timeout=seconds)
+    except TimeoutError:
+        return None
+    except ConnectionClosed as closed:
+        return closed.rcvd.code if closed.rcvd else 1006
+    raise AssertionError("nobody sent anything")
+
+
+def connections_of(server: Server, index: int) -> int:
+    """Ask a process how many connections it holds."""
+    text = server.run(
+        'python3 -c "import socket,sys;s=socket.socket(socket.AF_UNIX);'
+        f"s.connect('/run/echo/{index}.admin.sock');"
+        "s.sendall(b'GET /status HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n');"
+        'sys.stdout.write(s.makefile().read())"'
+    )
+    return int(json.loads(text.partition("\n\n")[2])["connections"])
+
+
+def test_sigterm_closes_its_own_connections_with_1001_and_no_others(fleet: Fleet) -> None:
+    server = fleet["app1"]
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(connect(f"ws://{server.address}:8765/", ping_interval=None))
+            for _number in range(CLIENTS)
+        ]
+        held = connections_of(server, 2)
+        assert 0 < held < CLIENTS
+        started = time.monotonic()
+        server.run("systemctl kill --kill-whom=main --signal=SIGTERM echo@2.service")
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            codes = list(pool.map(lambda c: close_code(c, DRAIN_SECONDS + CLOSE_SECONDS), clients))
+        assert time.monotonic() - started < DRAIN_SECONDS + CLOSE_SECONDS + 5
+        assert codes.count(1001) == held
+        assert codes.count(None) == CLIENTS - held
+        for client, code in zip(clients, codes, strict=True):
+            if code is None:
+                client.send("still here")
+                assert client.recv(timeout=5) == "still here"
+    show = "systemctl show echo@2.service --property=Result,ExecMainStatus,ActiveState --value"
+    assert server.run(show).split() == ["inactive", "success", "0"] or sorted(
+        server.run(show).split()
+    ) == ["0", "inactive", "success"]
+    # A run finds it missing and starts it, and touches no other.
+    others = [server.main_pid(f"echo@{index}.service") for index in (1, 3)]
+    run = fleet.play("websockets.fleet.site")
+    assert run.code == 0, run.output
+    assert run.changed["app1"] == 1
+    assert run.changed["app2"] == 0
+    assert [server.main_pid(f"echo@{index}.service") for index in (1, 3)] == others
+    assert server.run("systemctl is-active echo@2.service") == "active"
+
+
+@pytest.mark.parametrize("name", ["app1", "app2"])
+def test_a_process_that_is_killed_comes_back_alone(fleet: Fleet, name: str) -> None:
+    server = fleet[name]
+    others = [server.main_pid(f"echo@{index}.service") for index in (1, 2)]
+    killed = server.main_pid("echo@3.service")
+    server.run(f"kill -KILL {killed}")
+    wait_until_healthy(server, "echo@3.service", killed)
+    assert [server.main_pid(f"echo@{index}.service") for index in (1, 2)] == others
+
+
+class Load:
+    """Opens handshakes through the load balancer, one after the other, until told to stop."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.context = fleet.authority("lb1")
+        self.well = 0
+        self.failed: list[str] = []
+        self.stop = threading.Event()
+
+    def run(self) -> None:
+        while not self.stop.is_set():
+            try:
+                with self.fleet.client("lb1", self.context, close_timeout=2) as connection:
+                    connection.send("x")
+                    assert connection.recv(timeout=5) == "x"
+                self.well += 1
+            except ConnectionClosed as closed:
+                # It was open, and moved in an orderly way: the process behind it stopped.
+                if closed.rcvd is None or closed.rcvd.code != 1001:
+                    self.failed.append(repr(closed))
+            except Exception as error:  # noqa: BLE001
+                self.failed.append(repr(error))
+
+    def __enter__(self) -> Load:
+        self.threads = [threading.Thread(target=self.run) for _number in range(4)]
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_details: object) -> None:
+        self.stop.set()
+        for thread in self.threads:
+            thread.join()
+
+
+def test_no_client_can_tell_that_processes_restart(fleet: Fleet) -> None:
+    with Load(fleet) as load:
+        for name in ("app1", "app2"):
+            for index in (1, 2, 3):
+                fleet[name].run(f"systemctl restart echo@{index}.service")
+    assert load.failed == []
+    assert load.well > 100
+
+
+def test_a_changed_setting_is_rolled_out_process_by_process(fleet: Fleet) -> None:
+    server = fleet["app1"]
+    before = [server.main_pid(f"echo@{index}.service") for index in (1, 2, 3)]
+    change = ("-e", '{"app_max_size": 2048}')
+    with Load(fleet) as load:
+        run = fleet.play("websockets.fleet.site", *change)
+    assert run.code == 0, run.output
+    assert load.failed == []
+    after = [server.main_pid(f"echo@{index}.service") for index in (1, 2, 3)]
+    assert not set(before) & set(after)
+    with fleet.client("lb1") as connection, pytest.raises(ConnectionClosed) as closed:
+        connection.send("x" * 2049)
+        connection.recv(timeout=5)
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1009
+    restarts = [line for line in run.output.splitlines() if line.startswith("app1: restarting")]
+    assert len(restarts) == 3, run.output
