@@ -22,12 +22,12 @@ SPECS = Path(__file__).parents[2] / "roles" / "app" / "meta" / "argument_specs.y
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 HANDLER = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-PATH = re.compile(r"/[!-~]*")
-HEALTH_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
+# What the launcher and the role nginx take, both.
+PATH = re.compile(r"/[A-Za-z0-9._~/-]+")
 MEMORY = re.compile(r"infinity|[1-9][0-9]*[KMGT]?")
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
 WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
-# What they name is there on every server, or comes with the collection, and no look at a host tells.
+# What they name comes with systemd or with the collection: no look at a fresh host tells.
 RESERVED_NAMES = frozenset({"nginx", "system", "websockets-fleet"})
 # What the unit sets; a value of the user's would hide it.
 RESERVED = frozenset(
@@ -159,11 +159,6 @@ def _kinds(values: Mapping[str, Any]) -> list[str]:
     origins = values.get("app_origins") or []
     if not isinstance(origins, list) or not all(isinstance(origin, str) for origin in origins):
         faults.append(f"app_origins is {origins!r}: it must be a list of strings")
-    path = values.get("app_health_path")
-    if isinstance(path, str) and path and not HEALTH_PATH.fullmatch(path):
-        faults.append(f"app_health_path is {path!r}: it must be a path like /healthz")
-    if not path and values.get("app_handler"):
-        faults.append(f"app_health_path is {path!r}: a handler needs one, like /healthz")
     return faults
 
 
@@ -171,15 +166,15 @@ def _processes(values: Mapping[str, Any]) -> list[str]:
     processes = values.get("app_processes", "auto")
     if processes == "auto":
         return []
-    number = _number(processes)
-    if number is None or not 1 <= number <= MOST_PROCESSES or not number.is_integer():
+    number = _whole(processes)
+    if number is None or not 1 <= number <= MOST_PROCESSES:
         return [f"app_processes is {processes!r}: it must be auto or 1 to {MOST_PROCESSES}"]
-    port = _number(values.get("app_port"))
+    port = _whole(values.get("app_port"))
     # One port more than processes, for the first of a rolling change.
     last = (port or 0) + number + 1
     if values.get("app_listen") == "port_per_process" and last > LAST_PORT:
         both = f"app_port is {values['app_port']} and app_processes is {processes}"
-        return [f"{both}: the last port would be {last:g}, past {LAST_PORT}"]
+        return [f"{both}: the last port would be {last}, past {LAST_PORT}"]
     return []
 
 
@@ -196,8 +191,8 @@ def _compression(values: Mapping[str, Any]) -> list[str]:
         if key not in COMPRESSION
     ]
     for key, (low, high) in COMPRESSION.items():
-        number = _number(compression.get(key))
-        if number is None or not low <= number <= high or not number.is_integer():
+        number = _whole(compression.get(key))
+        if number is None or not low <= number <= high:
             faults.append(f"app_compression.{key} is {compression.get(key)!r}: {shape}")
     return faults
 
@@ -270,12 +265,12 @@ def app_faults(values: Mapping[str, Any]) -> list[str]:
     return [fault for rule in RULES for fault in rule(values)]
 
 
-def balancer_faults(values: Mapping[str, Any], load_balancers: Sequence[str], host: str) -> list[str]:
-    """Return one sentence for each load balancer that can't reach the processes of ``host``."""
-    others = [name for name in load_balancers if name != host]
+def balancer_faults(
+    values: Mapping[str, Any], load_balancers: Sequence[str], host: str
+) -> list[str]:
+    """Return a sentence where other hosts than ``host`` itself must reach its unix sockets."""
+    others = ", ".join(name for name in load_balancers if name != host)
     if values.get("app_listen") != "unix_socket" or not others:
         return []
-    return [
-        f"app_listen is 'unix_socket' on {host}, and {', '.join(others)} can't reach its sockets:"
-        " a fleet with unix sockets is one host, in both groups"
-    ]
+    must = "a fleet with unix sockets is one host, in both groups"
+    return [f"app_listen is 'unix_socket' on {host}, and {others} can't reach its sockets: {must}"]
