@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import grp
 import ipaddress
 import json
 import os
@@ -109,11 +110,29 @@ def _process_of(inode: str) -> str:
     return "another process"
 
 
+def _holders(listeners: list[Listener]) -> str:
+    """Name the processes that listen, and their account."""
+    processes = sorted({_process_of(listener.inode) for listener in listeners})
+    try:
+        account = pwd.getpwuid(listeners[0].uid).pw_name
+    except KeyError:
+        account = str(listeners[0].uid)
+    return f"{', '.join(processes)} of the account {account}"
+
+
 def _account(name: str) -> pwd.struct_passwd | None:
     try:
         return pwd.getpwnam(name)
     except KeyError:
         return None
+
+
+def _group_exists(name: str) -> bool:
+    try:
+        grp.getgrnam(name)
+    except KeyError:
+        return False
+    return True
 
 
 def _ownership_faults(name: str, account: pwd.struct_passwd | None) -> list[str]:
@@ -122,14 +141,17 @@ def _ownership_faults(name: str, account: pwd.struct_passwd | None) -> list[str]
     taken = [
         path for path in (f"/etc/{name}", f"/opt/{name}", f"/run/{name}") if os.path.lexists(path)
     ]
+    slice_unit = name.replace("-", "\\x2d") + ".slice"
     taken += [
         f"{folder}/{unit}"
         for folder in UNIT_FOLDERS
-        for unit in (f"{name}@.service", f"{name}.target")
+        for unit in (f"{name}@.service", f"{name}.target", slice_unit)
         if os.path.lexists(f"{folder}/{unit}")
     ]
     if account:
         taken.insert(0, f"the account {name}")
+    elif _group_exists(name):
+        taken.insert(0, f"the group {name}")
     if not taken:
         return []
     return [
@@ -139,7 +161,7 @@ def _ownership_faults(name: str, account: pwd.struct_passwd | None) -> list[str]
 
 def _python_facts(python: str) -> tuple[dict[str, Any], str]:
     """Return what the interpreter says of itself, or a fault."""
-    wanted = "app_python names a Python of at least " + ".".join(map(str, MINIMUM_PYTHON))
+    wanted = f"it must be Python {'.'.join(map(str, MINIMUM_PYTHON))} or later"
     try:
         done = subprocess.run(
             [python, "-I", "-c", PYTHON_FACTS],
@@ -149,10 +171,15 @@ def _python_facts(python: str) -> tuple[dict[str, Any], str]:
             check=False,
         )
         facts: dict[str, Any] = json.loads(done.stdout) if done.returncode == 0 else {}
-    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-        return {}, f"app_python {python!r} does not run: {error}; {wanted}"
+    except OSError as error:
+        return {}, f"app_python {python!r} does not run: {error.strerror}; {wanted}"
+    except ValueError:
+        return {}, f"app_python {python!r} is no Python; {wanted}"
+    except subprocess.TimeoutExpired:
+        return {}, f"app_python {python!r} takes more than 30 s to start; {wanted}"
     if not facts:
-        return {}, f"app_python {python!r} does not run: {done.stderr.strip()[-200:]}; {wanted}"
+        words = done.stderr.strip()[-200:] or f"it exits with {done.returncode}"
+        return {}, f"app_python {python!r} does not run: {words}; {wanted}"
     version = ".".join(map(str, facts["version"]))
     if tuple(facts["version"]) < MINIMUM_PYTHON:
         return facts, f"app_python {python!r} is Python {version}; {wanted}"
@@ -172,7 +199,7 @@ def _bind_fault(bind: str) -> str:
     return ""
 
 
-def _port_faults(bind: str, ports: list[int], uid: int | None) -> list[str]:
+def _port_faults(bind: str, port: int, ports: list[int], uid: int | None) -> list[str]:
     fault = _bind_fault(bind)
     if fault:
         return [fault]
@@ -180,10 +207,13 @@ def _port_faults(bind: str, ports: list[int], uid: int | None) -> list[str]:
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(FileNotFoundError):
             listeners += parse_listeners(Path(table).read_text())
+    found: dict[tuple[int, str, int], list[Listener]] = {}
+    for listener in conflicts(listeners, bind, ports, uid):
+        found.setdefault((listener.port, listener.address, listener.uid), []).append(listener)
     return [
-        f"port {found.port} of {found.address} is taken by {_process_of(found.inode)};"
-        " free it or choose another app_port"
-        for found in conflicts(listeners, bind, ports, uid)
+        f"port {taken} of {address} is taken by {_holders(holders)};"
+        f" free it or choose another app_port (it is {port})"
+        for (taken, address, _uid), holders in found.items()
     ]
 
 
@@ -227,7 +257,7 @@ def examine(
     cpus = len(os.sched_getaffinity(0))
     ports = ports_of(listen, port, cpus if processes == "auto" else int(processes))
     if ports:
-        faults += _port_faults(bind, ports, account.pw_uid if account else None)
+        faults += _port_faults(bind, port, ports, account.pw_uid if account else None)
     result = {
         "python_version": ".".join(map(str, facts.get("version", []))),
         "venv": facts.get("venv", False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import socket
@@ -99,10 +100,14 @@ def interpreter(folder: Path, script: str) -> str:
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("""echo '{"version": [3, 10, 9], "venv": true}'""", "is Python 3.10.9; app_python names"),
+        (
+            """echo '{"version": [3, 10, 9], "venv": true}'""",
+            "is Python 3.10.9; it must be Python 3.11 or later",
+        ),
         ("""echo '{"version": [3, 12, 1], "venv": false}'""", "has no venv"),
         ("echo broken >&2; exit 1", "does not run: broken"),
-        ("echo no json", "does not run"),
+        ("exit 3", "does not run: it exits with 3"),
+        ("echo no json", "is no Python"),
     ],
 )
 def test_interpreters_that_will_not_do(tmp_path: Path, script: str, message: str) -> None:
@@ -112,7 +117,8 @@ def test_interpreters_that_will_not_do(tmp_path: Path, script: str, message: str
 
 def test_a_missing_interpreter_is_named() -> None:
     _facts, faults = look("no-such-app", "/no/python3", "/usr/bin/python3", "")
-    assert any("app_python '/no/python3' does not run" in fault for fault in faults)
+    fault = "app_python '/no/python3' does not run: No such file or directory; it must be"
+    assert any(fault in each for each in faults)
 
 
 def test_a_good_interpreter_tells_its_version() -> None:
@@ -126,6 +132,21 @@ def test_a_name_that_belongs_to_the_system_is_refused() -> None:
     assert any("app_name 'daemon' is taken" in fault for fault in faults)
     _facts, faults = look("ssl", sys.executable, sys.executable, "")
     assert any("/etc/ssl" in fault for fault in faults)
+
+
+def test_a_group_of_the_system_is_refused_as_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_preflight, "_account", lambda _name: None)
+    group = grp.getgrgid(os.getgid()).gr_name
+    _facts, faults = look(group, sys.executable, sys.executable, "")
+    assert any(f"the group {group}" in fault for fault in faults)
+
+
+def test_processes_that_share_a_taken_port_are_one_fault() -> None:
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as first:
+        port = first.getsockname()[1]
+        with socket.create_server(("127.0.0.1", port), reuse_port=True):
+            _facts, faults = look("no-such-app", sys.executable, sys.executable, "127.0.0.1", port)
+    assert [fault.count("pid") for fault in faults if f"port {port}" in fault] == [1]
 
 
 def test_the_collections_own_account_marks_the_name_as_ours(
