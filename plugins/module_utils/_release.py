@@ -139,7 +139,7 @@ class _Builder:
             raise ReleaseError(f"{purpose} could not start: {error}") from error
         if done.returncode != 0:
             words = _last_lines(done.stderr) or _last_lines(done.stdout)
-            # The folder is gone when somebody reads this; its files have the same place in the source.
+            # The folder is gone when somebody reads this.
             words = words.replace(f"{self.folder}/", "")
             raise ReleaseError(f"{purpose} failed:\n{words}")
         return done.stdout

@@ -207,6 +207,7 @@ def main() -> None:
         code, output, error = module.run_command(command)
         if code != 0:
             words = (error.strip() or output.strip()).replace(staged, entry.path)
+            words = words.replace(Path(staged).name, Path(entry.path).name)
             raise FilesError(f"{entry.path} was refused, nothing was written: {words}")
 
     def land(staged: str, path: str) -> None:
