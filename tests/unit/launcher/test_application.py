@@ -166,6 +166,11 @@ def test_others_are_refused(modules: Path, name: str, message: str) -> None:
             id="syntax",
         ),
         pytest.param(
+            {"app.py": "error = ValueError('a\\n  b')\nerror.add_note('c')\nraise error\n"},
+            "cannot import app: ValueError: a; b ({directory}/app.py:3)",
+            id="a message of two lines, and a note",
+        ),
+        pytest.param(
             {"app.py": "import sys\nsys.exit('no settings')\n"},
             "cannot import app: SystemExit: no settings ({directory}/app.py:2)",
             id="it exits",

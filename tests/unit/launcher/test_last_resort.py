@@ -58,6 +58,18 @@ def test_it_ends_what_does_not_end(then: str) -> None:
     assert 0.5 <= seconds < 5
 
 
+def test_output_that_nobody_reads_does_not_stop_it() -> None:
+    fill = (
+        "import os; os.set_blocking(1, False); os.write(1, b'x' * 10**6); os.set_blocking(1, True)"
+    )
+    source = PROGRAM.format(patience=0.5, impatience=0.5, times=1, then=f"{fill}; time.sleep(9)")
+    environ = {"PYTHONPATH": str(Path(websockets_fleet.__file__).parents[1])}
+    with subprocess.Popen(
+        [sys.executable, "-c", source], env=environ, stdout=subprocess.PIPE
+    ) as process:
+        assert process.wait(5) == 0
+
+
 def test_a_second_call_makes_it_sooner() -> None:
     code, output, seconds = run(15, 0.5, 2, "time.sleep(15)")
     assert (code, output) == (0, BLOCKED)

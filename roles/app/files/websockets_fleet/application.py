@@ -12,6 +12,7 @@ import importlib
 import inspect
 import traceback
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from websockets.asyncio.server import ServerConnection
@@ -58,8 +59,16 @@ class _FaultError(Exception):
     """What is wrong with one callable."""
 
 
+def _what(error: BaseException) -> str:
+    """Type and message, as at the end of a traceback, but in one line."""
+    parts = traceback.format_exception_only(error)
+    # What comes before it, of a syntax error, is indented; what comes after it are notes.
+    text = next(part for part in parts if not part.startswith(" "))
+    return "; ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
 def _where(error: BaseException) -> str:
-    """`` (file:line)`` of the deepest frame that is not the import system's or this module's."""
+    """`` (file:line)`` of the deepest frame that is the user's own, else of the deepest."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({error.filename}:{error.lineno})"
     frames = [
@@ -68,7 +77,10 @@ def _where(error: BaseException) -> str:
         if not frame.filename.startswith("<frozen importlib")
         and frame.filename not in (__file__, importlib.__file__)
     ]
-    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+    # The application is in the working directory; an error surfaces in a library more often.
+    own = [frame for frame in frames if Path(frame.filename).is_relative_to(Path.cwd())]
+    deepest = (own or frames)[-1:]
+    return "".join(f" ({frame.filename}:{frame.lineno})" for frame in deepest)
 
 
 def _find(reference: str) -> Any:
@@ -79,8 +91,7 @@ def _find(reference: str) -> Any:
     except BaseException as error:
         if isinstance(error, KeyboardInterrupt):
             raise
-        last = traceback.format_exception_only(error)[-1].strip()
-        raise _FaultError(f"cannot import {module}: {last}{_where(error)}") from error
+        raise _FaultError(f"cannot import {module}: {_what(error)}{_where(error)}") from error
     for name in path.split("."):
         try:
             found = getattr(found, name)

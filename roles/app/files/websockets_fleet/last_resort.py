@@ -13,6 +13,19 @@ import time
 __all__ = ["LastResort"]
 
 
+MESSAGE = b"<3>websockets_fleet: something blocks the exit, ending without it\n"
+
+
+def _exit() -> None:
+    """End the process now, with a message if it can be had without waiting."""
+    try:
+        # Not through logging: the blocked thread may hold its lock.
+        if select.select([], [1], [], 0)[1]:
+            os.write(1, MESSAGE)
+    finally:
+        os._exit(0)
+
+
 class LastResort:
     """Ends the process, exit code 0, a while after it was asked to stop.
 
@@ -39,9 +52,7 @@ class LastResort:
         while True:
             left = None if end is None else max(0.0, end - time.monotonic())
             if not poll.poll(None if left is None else left * 1000):
-                # Not through logging: the blocked thread may hold its lock.
-                os.write(1, b"<3>websockets_fleet: something blocks the exit, ending without it\n")
-                os._exit(0)
+                _exit()
             os.read(self._reader, 1)
             now = time.monotonic()
             end = now + self._patience if end is None else min(end, now + self._impatience)
