@@ -138,7 +138,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(_converge, "UNITS", made.units)
     monkeypatch.setattr(_converge, "observe", made.observe)
     monkeypatch.setattr(_converge, "now", lambda: made.time)
-    monkeypatch.setattr(_converge.time, "sleep", made.sleep)
+    monkeypatch.setattr("time.sleep", made.sleep)
     return made
 
 
