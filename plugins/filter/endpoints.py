@@ -67,8 +67,8 @@ def endpoints(
     servers: Iterable[Mapping[str, Any]], defaults: Mapping[str, Any], load_balancer: str
 ) -> list[dict[str, Any]]:
     """Return the entries; raise AnsibleFilterError where a server can't be reached."""
-    found = [] if isinstance(servers, str | Mapping) else list(servers)
-    if not found or not all(isinstance(server, Mapping) for server in found):
+    found = list(servers)
+    if isinstance(servers, Mapping) or not all(isinstance(server, Mapping) for server in found):
         raise AnsibleFilterError("endpoints takes a list with the variables of each server")
     try:
         return find(found, defaults, load_balancer)
