@@ -271,8 +271,8 @@ class TestDrain:
 
         result = asyncio.run(talk())
         assert launched.exit_code() == 0
-        assert {code for _, code in result} == {1001}
-        times = [when for when, _ in result]
+        assert {code for when, code in result} == {1001}
+        times = [when for when, code in result]
         assert times[-1] < 2.3
         buckets = [sum(low <= when < low + 0.5 for when in times) for low in (0, 0.5, 1, 1.5)]
         assert max(buckets) <= 15
@@ -285,7 +285,7 @@ class TestDrain:
             launched.terminate()
             return await closes(clients)
 
-        assert [code for _, code in asyncio.run(talk())] == [1012]
+        assert [code for when, code in asyncio.run(talk())] == [1012]
 
     def test_connections_work_until_their_turn(self, launch: Launch) -> None:
         launched = launch(config="[drain]\nseconds = 2").ready()
@@ -360,7 +360,7 @@ class TestDrain:
         async def knock() -> None:
             while True:
                 try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", launched.port)
+                    _reader, writer = await asyncio.open_connection("127.0.0.1", launched.port)
                     writer.write(UPGRADE)
                     await asyncio.sleep(0.01)
                     writer.transport.abort()
@@ -370,7 +370,7 @@ class TestDrain:
                     pass
 
         async def stampede() -> None:
-            clients = [asyncio.create_task(knock()) for _ in range(40)]
+            clients = [asyncio.create_task(knock()) for when in range(40)]
             await asyncio.sleep(0.5)
             launched.terminate()
             await asyncio.gather(*clients)

@@ -84,7 +84,7 @@ def _where(error: BaseException) -> str:
 
 
 def _find(reference: str) -> Any:
-    module, _, path = reference.partition(":")
+    module, path = reference.split(":")
     try:
         found: Any = importlib.import_module(module)
     # A module may raise anything, SystemExit too, while it is imported.

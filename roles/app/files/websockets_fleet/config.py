@@ -249,14 +249,20 @@ def keys() -> list[str]:
     return [f"{table}.{key}" if table else key for table in ("", *TABLES) for key in _checks(table)]
 
 
+def _split(name: str) -> tuple[str, str]:
+    """Table and key of a dotted name."""
+    parts = name.rpartition(".")
+    return parts[0], parts[2]
+
+
 def _unknown(name: str) -> str:
     """The fault for a key that does not exist, with the key that was probably meant."""
-    table, _, leaf = name.rpartition(".")
-    known = keys()
-    here = [key.rpartition(".")[2] for key in known if key.rpartition(".")[0] == table]
+    table, leaf = _split(name)
+    known = [(*_split(key), key) for key in keys()]
+    here = [known_leaf for known_table, known_leaf, key in known if known_table == table]
     if not table:
         here += TABLES
-    elsewhere = [key for key in known if key.rpartition(".")[2] == leaf]
+    elsewhere = [key for known_table, known_leaf, key in known if known_leaf == leaf]
     if close := difflib.get_close_matches(leaf, here, 1):
         return f"{name}: unknown key, did you mean {close[0]}?"
     if elsewhere:
@@ -329,13 +335,7 @@ def parse(text: str) -> Config:
     if faults:
         raise ConfigError(faults)
 
-    compression = Compression(**tables["compression"]) if "compression" in document else None
-    return Config(
-        **top,
-        listen=Listen(**tables["listen"]),
-        websocket=Websocket(**tables["websocket"]),
-        compression=compression if compression and compression.enabled else None,
-        health=Health(**tables["health"]),
-        drain=Drain(**tables["drain"]),
-        log=Log(**tables["log"]),
-    )
+    made = {name: cls(**tables[name]) for name, cls in TABLES.items()}
+    if "compression" not in document or not made["compression"].enabled:
+        made["compression"] = None
+    return Config(**top, **made)

@@ -71,7 +71,7 @@ class CountedConnection(ServerConnection):
 
     def process_event(self, event: Event) -> None:
         """Count messages: a fragmented one counts once, with its first frame."""
-        if type(event) is Frame and (event.opcode is TEXT or event.opcode is BINARY):
+        if isinstance(event, Frame) and (event.opcode is TEXT or event.opcode is BINARY):
             self.counts.messages_received += 1
         ServerConnection.process_event(self, event)
 

@@ -291,8 +291,8 @@ class Service:
         # net.ipv4.tcp_migrate_req is on.
         for listener in server.sockets:
             loop.remove_reader(listener.fileno())
-        for _ in range(2):
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         server.close(close_connections=False)
         closed = asyncio.create_task(server.wait_closed())
         await self._close_evenly(server, closed, began + drain.seconds)
