@@ -370,7 +370,7 @@ class TestDrain:
                     pass
 
         async def stampede() -> None:
-            clients = [asyncio.create_task(knock()) for when in range(40)]
+            clients = [asyncio.create_task(knock()) for number in range(40)]
             await asyncio.sleep(0.5)
             launched.terminate()
             await asyncio.gather(*clients)
