@@ -228,13 +228,6 @@ def _bind(values: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _health_path(values: Mapping[str, Any]) -> list[str]:
-    path = values.get("app_health_path", "/healthz") or ""
-    if PATH.fullmatch(str(path)) or (not path and not values.get("app_handler")):
-        return []
-    return [f"app_health_path is {path!r}: it must be a path such as /healthz"]
-
-
 def _misspelt(values: Mapping[str, Any]) -> list[str]:
     """Name variables that are nearly, but not quite, one of the role's."""
     known = set(_specification())
@@ -253,7 +246,6 @@ RULES: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
     _processes,
     _ranges,
     _bind,
-    _health_path,
     _compression,
     _environment,
     _misspelt,
