@@ -1,0 +1,354 @@
+# Copyright (c) 2026, the websockets.fleet contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A release is there whole or not at all, and what is needed stays."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import pwd
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.websockets.fleet.plugins.module_utils import _release
+from ansible_collections.websockets.fleet.plugins.module_utils._release import (
+    Build,
+    ReleaseError,
+    build,
+    current,
+    find,
+    prune,
+    release_id,
+)
+from ansible_collections.websockets.fleet.plugins.plugin_utils._payload import (
+    collect,
+    write_archive,
+)
+
+SCRIPT = "#!/usr/bin/env python\nprint('served')\n"
+# What looks like a virtual environment and takes no seconds to make.
+QUICK_VENV = """#!/bin/sh
+mkdir -p ../venv/bin
+ln -s PYTHON ../venv/bin/python
+printf '#!%s/venv/bin/python\n' "$(dirname "$PWD")" >../venv/bin/pip
+printf 'VIRTUAL_ENV=%s/venv\n' "$(dirname "$PWD")" >../venv/bin/activate
+printf '%s\0' "$PWD" >../venv/bin/binary
+chmod 755 ../venv/bin/pip ../venv/bin/binary
+"""
+
+
+@pytest.fixture
+def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put applications into a folder, and let this account be theirs."""
+    account = pwd.getpwuid(os.getuid())
+    folder = tmp_path / "opt"
+    folder.mkdir()
+    monkeypatch.setattr(_release, "home", lambda name: folder / name)
+    monkeypatch.setattr(pwd, "getpwnam", lambda _name: account)
+    if os.getuid() != 0:
+        # Only root gives files away and changes accounts.
+        run = subprocess.run
+
+        def as_self(command: list[str], **options: Any) -> Any:
+            for key in ("user", "group", "extra_groups"):
+                options.pop(key, None)
+            return run(command, **options)
+
+        monkeypatch.setattr(subprocess, "run", as_self)
+        monkeypatch.setattr(os, "chown", lambda *_arguments: None)
+        monkeypatch.setattr(os, "lchown", lambda *_arguments: None)
+    return folder / "chat"
+
+
+def payload(folder: Path, **files: str) -> Path:
+    """Return an archive of a source; an executable one for each name without a suffix."""
+    source = folder / "source"
+    source.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (source / name).write_text(content)
+        (source / name).chmod(0o777)
+    archive = folder / "release.tar.gz"
+    with archive.open("wb") as stream:
+        write_archive(collect(str(source), [], None), stream)
+    return archive
+
+
+@pytest.fixture
+def wanted(tmp_path: Path) -> Build:
+    python = tmp_path / "quick"
+    python.write_text(QUICK_VENV.replace("PYTHON", sys.executable))
+    python.chmod(0o755)
+    return Build(
+        name="chat",
+        digest="d",
+        python=str(python),
+        label="1.2",
+        archive=str(payload(tmp_path, serve=SCRIPT)),
+        program="app/serve",
+    )
+
+
+def names(releases: Path) -> list[str]:
+    return sorted(path.name for path in releases.iterdir())
+
+
+def test_a_release_is_built_runs_at_its_place_and_is_found(top: Path, wanted: Build) -> None:
+    assert not find("chat", "abc")
+    build(replace(wanted, python=sys.executable), "abc")
+    release = top / "releases" / "abc"
+    assert find("chat", "abc")
+    assert names(top / "releases") == [".lock", "abc"]
+    assert names(release) == ["app", "release.env", "release.json", "venv"]
+    assert (release / "release.env").read_text() == "APP_RELEASE=abc\n"
+    description = json.loads((release / "release.json").read_text())
+    assert (description["release"], description["version"]) == ("abc", "1.2")
+    # Both ways to its interpreter: by path, and by the first line of a script.
+    for command in ([release / "venv/bin/python", "-m", "pip"], [release / "venv/bin/pip"]):
+        done = subprocess.run([*command, "--version"], check=True, capture_output=True, text=True)
+        assert str(release / "venv") in done.stdout
+
+
+def test_scripts_name_the_place_that_the_release_is_going_to(top: Path, wanted: Build) -> None:
+    build(wanted, "abc")
+    release = top / "releases" / "abc"
+    assert (release / "venv/bin/pip").read_text() == f"#!{release}/venv/bin/python\n"
+    assert (release / "venv/bin/activate").read_text() == f"VIRTUAL_ENV={release}/venv\n"
+    # A program's bytes are its own: another length would break it.
+    assert b"/.build-abc-" in (release / "venv/bin/binary").read_bytes()
+
+
+def test_the_application_may_read_and_run_its_release_and_write_nothing(
+    top: Path, wanted: Build
+) -> None:
+    build(wanted, "abc")
+    release = top / "releases" / "abc"
+    modes = {
+        oct(path.stat().st_mode & 0o7777)
+        for path in (release, *release.rglob("*"))
+        if not path.is_symlink()
+    }
+    assert modes == {"0o750", "0o640"}
+    assert (release / "app" / "serve").stat().st_mode & 0o7777 == 0o750
+    assert (release / "release.json").stat().st_mode & 0o7777 == 0o640
+    assert {top.stat().st_mode & 0o7777, release.parent.stat().st_mode & 0o7777} == {0o750}
+
+
+def test_a_release_that_is_there_is_not_built_again(top: Path, wanted: Build) -> None:
+    build(wanted, "abc")
+    before = (top / "releases" / "abc").stat()
+    build(replace(wanted, archive="/no/such/archive"), "abc")
+    assert (top / "releases" / "abc").stat() == before
+
+
+FAILURES = {
+    "the program is missing": ({"program": "app/other"}, "app_command: app/other is not in the"),
+    "the interpreter fails": ({"python": "/bin/false"}, "creating the virtual environment failed"),
+    "no interpreter": (
+        {"python": "/no/python"},
+        "creating the virtual environment could not start",
+    ),
+    "a project that can't be installed": (
+        {"install": ("app",)},
+        "installing the application failed",
+    ),
+    "the import check": ({"check_config": "x"}, "the import check.* failed:\n.*websockets_fleet"),
+    "no archive": ({"archive": "/no/archive"}, "building the release failed: .*/no/archive"),
+    "no archive, but a file": ({"archive": "/etc/passwd"}, "building the release failed: "),
+}
+
+
+@pytest.mark.parametrize(("change", "message"), FAILURES.values(), ids=FAILURES)
+def test_a_build_that_fails_leaves_nothing_and_says_why(
+    top: Path, wanted: Build, change: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ReleaseError, match=message):
+        build(replace(wanted, **change), "abc")
+    assert names(top / "releases") == [".lock"]
+    assert not find("chat", "abc")
+
+
+def test_a_step_that_takes_too_long_ends(
+    top: Path, wanted: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_release, "STEP_SECONDS", 0.2)
+    slow = tmp_path / "python"
+    slow.write_text("#!/bin/sh\nexec sleep 60\n")
+    slow.chmod(0o755)
+    with pytest.raises(ReleaseError, match=r"the virtual environment took more than 0\.2 s"):
+        build(replace(wanted, python=str(slow)), "abc")
+    assert names(top / "releases") == [".lock"]
+
+
+def test_what_a_build_that_was_cut_off_left_is_removed(top: Path, wanted: Build) -> None:
+    (top / "releases" / ".build-old-x1" / "venv").mkdir(parents=True)
+    (top / "releases" / ".build-old-x1" / "release.json").write_text("{}")
+    build(wanted, "abc")
+    assert names(top / "releases") == [".lock", "abc"]
+
+
+def test_an_application_without_an_account_is_refused(
+    top: Path, wanted: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(name: str) -> None:
+        raise KeyError(name)
+
+    monkeypatch.setattr(pwd, "getpwnam", unknown)
+    with pytest.raises(ReleaseError, match="there is no account chat to build as"):
+        build(wanted, "abc")
+    assert not top.exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root runs something as another account")
+def test_nothing_is_run_as_root(
+    top: Path, wanted: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = pwd.getpwuid(65534)
+    monkeypatch.setattr(pwd, "getpwnam", lambda _name: nobody)
+    for folder in (tmp_path, *tmp_path.parents[:2], top.parent):
+        folder.chmod(folder.stat().st_mode | 0o011)
+    told = tmp_path / "told"
+    told.mkdir(mode=0o777)
+    told.chmod(0o777)
+    spy = tmp_path / "python"
+    spy.write_text(f"#!/bin/sh\nid -u >{told}/uid; id -G >{told}/groups; umask >{told}/umask\n")
+    spy.chmod(0o755)
+    with pytest.raises(ReleaseError):
+        build(replace(wanted, python=str(spy), program="no"), "abc")
+    assert (told / "uid").read_text() == "65534\n"
+    assert (told / "groups").read_text() == f"{nobody.pw_gid}\n"
+    assert (told / "umask").read_text() == "0022\n"
+
+
+# Identity
+
+
+def test_the_identity_is_the_same_for_the_same_input() -> None:
+    one = release_id("digest", sys.executable)
+    assert one == release_id("digest", sys.executable)
+    assert one != release_id("digest2", sys.executable)
+    assert len(one) == 12
+    assert set(one) <= set("0123456789abcdef")
+
+
+def test_another_interpreter_is_another_release(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    seen = set()
+    for version in ("3.11.2", "3.11.3"):
+        python.write_text(f"#!/bin/sh\necho {version}\n")
+        python.chmod(0o755)
+        seen.add(release_id("digest", str(python)))
+    assert len(seen) == 2
+
+
+@pytest.mark.parametrize("python", ["/no/python", "/bin/false"])
+def test_an_interpreter_that_does_not_run_is_named(python: str) -> None:
+    with pytest.raises(ReleaseError, match=f"app_python '{python}' does not run"):
+        release_id("digest", python)
+
+
+# Pruning
+
+
+@pytest.fixture
+def releases(top: Path) -> Path:
+    """Lay five releases, a the oldest and e the newest."""
+    folder = top / "releases"
+    for age, name in enumerate("abcde"):
+        (folder / name / "app").mkdir(parents=True)
+        (folder / name / "release.json").write_text("{}")
+        os.utime(folder / name, (age, age))
+    return folder
+
+
+def visible(releases: Path) -> str:
+    return "".join(name for name in names(releases) if not name.startswith("."))
+
+
+def test_the_newest_stay(releases: Path) -> None:
+    assert prune("chat", "e", 2, remove=False) == ["c", "b", "a"]
+    assert visible(releases) == "abcde"
+    assert prune("chat", "e", 2, remove=True) == ["c", "b", "a"]
+    assert visible(releases) == "de"
+    assert names(releases)[0] == ".lock"
+    assert prune("chat", "e", 2, remove=True) == []
+
+
+def test_what_is_asked_for_current_or_previous_stays(releases: Path) -> None:
+    (releases.parent / "current").symlink_to("releases/b")
+    (releases.parent / "previous").symlink_to("releases/a")
+    assert current("chat") == "b"
+    assert prune("chat", "c", 1, remove=True) == ["d"]
+    assert visible(releases) == "abce"
+
+
+def test_what_runs_stays(releases: Path, top: Path) -> None:
+    # Its folder may be reached through links.
+    top.with_name("alias").symlink_to(top)
+    with subprocess.Popen(["sleep", "60"], cwd=top.with_name("alias") / "releases/b/app") as child:
+        try:
+            assert prune("chat", "e", 1, remove=True) == ["d", "c", "a"]
+        finally:
+            child.kill()
+    assert visible(releases) == "be"
+
+
+def test_what_runs_stays_where_the_folder_is_a_link(
+    releases: Path, top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    top.parent.with_name("srv").symlink_to(top.parent)
+    monkeypatch.setattr(_release, "home", lambda name: top.parent.with_name("srv") / name)
+    with subprocess.Popen(["sleep", "60"], cwd=releases / "b" / "app") as child:
+        try:
+            assert prune("chat", "e", 1, remove=True) == ["d", "c", "a"]
+        finally:
+            child.kill()
+
+
+def test_a_shell_in_the_folder_of_releases_is_no_trouble(releases: Path) -> None:
+    with subprocess.Popen(["sleep", "60"], cwd=releases) as child:
+        try:
+            assert prune("chat", "e", 4, remove=True) == ["a"]
+        finally:
+            child.kill()
+
+
+def test_a_prune_that_is_cut_off_leaves_no_half_release(
+    releases: Path, wanted: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut_off(_path: Path) -> None:
+        raise OSError("power")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.rmtree", cut_off)
+        with pytest.raises(OSError, match="power"):
+            prune("chat", "e", 4, remove=True)
+    assert not find("chat", "a")
+    assert visible(releases) == "bcde"
+    # It can be built again, and the rest of it goes.
+    build(wanted, "a")
+    assert names(releases) == [".lock", "a", "b", "c", "d", "e"]
+
+
+def test_no_release_is_the_current_one_before_the_first(top: Path) -> None:
+    assert current("chat") == ""
+    assert top.name == "chat"
+
+
+def test_files_belong_to_root_and_the_group_of_the_account(
+    top: Path, wanted: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, tuple[int, int]] = {}
+    monkeypatch.setattr(
+        os, "lchown", lambda path, uid, gid: given.__setitem__(Path(path).name, (uid, gid))
+    )
+    build(wanted, "abc")
+    group = grp.getgrgid(pwd.getpwuid(os.getuid()).pw_gid).gr_gid
+    assert {given[name] for name in ("serve", "release.json", "pip", "python")} == {(0, group)}
+    assert top.is_dir()
