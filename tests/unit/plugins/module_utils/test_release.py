@@ -34,7 +34,7 @@ from ansible_collections.websockets.fleet.plugins.plugin_utils._payload import (
 
 SCRIPT = "#!/usr/bin/env python\nprint('served')\n"
 # What looks like a virtual environment and takes no seconds to make.
-QUICK_VENV = """#!/bin/sh
+QUICK_VENV = r"""#!/bin/sh
 mkdir -p ../venv/bin
 ln -s PYTHON ../venv/bin/python
 printf '#!%s/venv/bin/python\n' "$(dirname "$PWD")" >../venv/bin/pip
