@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
-import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import testinfra
 from testinfra.host import Host
-from websockets.sync.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection, connect
 
 INVENTORY = os.environ["MOLECULE_INVENTORY_FILE"]
 RECAP = re.compile(r"^(\S+)\s+: ok=(\d+)\s+changed=(\d+)\s+unreachable=(\d+)\s+failed=(\d+)", re.M)
@@ -66,6 +66,46 @@ class Server:
         return int(self.run(f"systemctl show --property=MainPID --value {unit}"))
 
 
+class Client:
+    """One TLS client, used from tests that are not asynchronous.
+
+    It is asyncio's: the threads of websockets.sync use one TLS connection at the same time, which
+    OpenSSL does not allow and CPython 3.11 does not prevent.
+    """
+
+    def __init__(self) -> None:
+        self.runner = asyncio.Runner()
+
+    def open(self, connecting: connect) -> None:
+        async def opening() -> ClientConnection:
+            return await connecting
+
+        self.connection = self.runner.run(opening())
+
+    def close(self) -> None:
+        if hasattr(self, "connection"):
+            self.runner.run(self.connection.close())
+        self.runner.close()
+
+    def send(self, message: str | bytes) -> None:
+        """Send a message."""
+        self.runner.run(self.connection.send(message))
+
+    def recv(self, timeout: float = 5) -> str | bytes:
+        """Return the next message; raise TimeoutError or ConnectionClosed."""
+
+        async def receive() -> str | bytes:
+            async with asyncio.timeout(timeout):
+                return await self.connection.recv()
+
+        return self.runner.run(receive())
+
+    def certificate(self) -> dict[str, Any]:
+        """Return the server's certificate, as Python shows it."""
+        found: dict[str, Any] = self.connection.transport.get_extra_info("peercert")
+        return found
+
+
 class Fleet:
     """The scenario's hosts and what an engineer does with them."""
 
@@ -107,14 +147,27 @@ class Fleet:
     @contextmanager
     def client(
         self, load_balancer: str, context: ssl.SSLContext | None = None, **options: Any
-    ) -> Iterator[ClientConnection]:
+    ) -> Iterator[Client]:
         """Connect as a user does: wss, by the name in the certificate, verified."""
+        client = Client()
+        try:
+            client.open(self.connect(load_balancer, context, **options))
+            yield client
+        finally:
+            client.close()
+
+    def connect(
+        self, load_balancer: str, context: ssl.SSLContext | None = None, **options: Any
+    ) -> connect:
+        """Return what an asyncio client awaits to connect as a user does."""
         server = self[load_balancer]
-        domain = server.variables["nginx_domain"]
-        context = context or self.authority(load_balancer)
-        raw = socket.create_connection((server.address, 443), timeout=10)
-        with connect(f"wss://{domain}/", sock=raw, ssl=context, **options) as connection:
-            yield connection
+        return connect(
+            f"wss://{server.variables['nginx_domain']}/",
+            host=server.address,
+            port=443,
+            ssl=context or self.authority(load_balancer),
+            **options,
+        )
 
 
 @pytest.fixture(scope="session")
