@@ -24,6 +24,7 @@ HANDLER = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What the launcher and the role nginx take, both.
 PATH = re.compile(r"/[A-Za-z0-9._~/-]+")
+HEALTH_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 MEMORY = re.compile(r"infinity|[1-9][0-9]*[KMGT]?")
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
 WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
@@ -228,6 +229,13 @@ def _bind(values: Mapping[str, Any]) -> list[str]:
     return []
 
 
+def _health_path(values: Mapping[str, Any]) -> list[str]:
+    path = values.get("app_health_path", "/healthz") or ""
+    if HEALTH_PATH.fullmatch(str(path)) or (not path and not values.get("app_handler")):
+        return []
+    return [f"app_health_path is {path!r}: it must be a path such as /healthz"]
+
+
 def _misspelt(values: Mapping[str, Any]) -> list[str]:
     """Name variables that are nearly, but not quite, one of the role's."""
     known = set(_specification())
@@ -246,6 +254,7 @@ RULES: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
     _processes,
     _ranges,
     _bind,
+    _health_path,
     _compression,
     _environment,
     _misspelt,
