@@ -14,6 +14,12 @@ import re
 import socket
 from pathlib import Path
 
+from ansible_collections.websockets.fleet.plugins.module_utils._preflight import (
+    conflicts,
+    listening,
+    process_of,
+)
+
 __all__ = [
     "Build",
     "complaints",
@@ -21,6 +27,7 @@ __all__ = [
     "fleet_sites",
     "groups_of",
     "missing_groups",
+    "obstacles",
     "parse_build",
     "parse_properties",
     "running_config",
@@ -79,6 +86,23 @@ def fleet_sites(folder: Path) -> list[str]:
         for path in folder.glob("*.conf")
         if SITE_MARK in path.read_text(encoding="utf-8", errors="replace")
     )
+
+
+def obstacles(site: str, folder: Path, ports: list[int]) -> list[str]:
+    """Return what keeps nginx from having a site's file in ``folder`` and from its ports."""
+    found = []
+    path = folder / f"{site}.conf"
+    if path.exists() and site not in fleet_sites(folder):
+        found.append(f"{path} is there and does not come from this collection: move it away")
+    listeners = conflicts(listening(), "0.0.0.0", ports, None)  # noqa: S104
+    taken = {listener.port: process_of(listener.inode) for listener in listeners}
+    found += [
+        f"port {port} is taken by {process}: free it, or choose other ports"
+        " (nginx_http_port, nginx_https_port)"
+        for port, process in sorted(taken.items())
+        if not process.startswith("nginx ")
+    ]
+    return found
 
 
 def welcome_page(conf: Path, conffiles: str) -> str:

@@ -23,8 +23,10 @@ __all__ = [
     "Listener",
     "conflicts",
     "examine",
+    "listening",
     "parse_listeners",
     "ports_of",
+    "process_of",
 ]
 
 # The account's comment marks a host's application as the collection's own. The account is the
@@ -76,6 +78,15 @@ def parse_listeners(text: str) -> list[Listener]:
     return listeners
 
 
+def listening() -> list[Listener]:
+    """Return the listening TCP sockets of this host."""
+    listeners = []
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(FileNotFoundError):
+            listeners += parse_listeners(Path(table).read_text())
+    return listeners
+
+
 def conflicts(
     listeners: list[Listener], bind: str, ports: list[int], uid: int | None
 ) -> list[Listener]:
@@ -98,7 +109,7 @@ def conflicts(
     return found
 
 
-def _process_of(inode: str) -> str:
+def process_of(inode: str) -> str:
     """Return ``name (pid N)`` of the process that holds a socket, or ``another process``."""
     target = f"socket:[{inode}]"
     for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
@@ -112,7 +123,7 @@ def _process_of(inode: str) -> str:
 
 def _holders(listeners: list[Listener]) -> str:
     """Name the processes that listen, and their account."""
-    processes = sorted({_process_of(listener.inode) for listener in listeners})
+    processes = sorted({process_of(listener.inode) for listener in listeners})
     try:
         account = pwd.getpwuid(listeners[0].uid).pw_name
     except KeyError:
@@ -203,12 +214,8 @@ def _port_faults(bind: str, port: int, ports: list[int], uid: int | None) -> lis
     fault = _bind_fault(bind)
     if fault:
         return [fault]
-    listeners = []
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        with contextlib.suppress(FileNotFoundError):
-            listeners += parse_listeners(Path(table).read_text())
     found: dict[tuple[int, str, int], list[Listener]] = {}
-    for listener in conflicts(listeners, bind, ports, uid):
+    for listener in conflicts(listening(), bind, ports, uid):
         found.setdefault((listener.port, listener.address, listener.uid), []).append(listener)
     return [
         f"port {taken} of {address} is taken by {_holders(holders)};"

@@ -29,6 +29,11 @@ options:
     description: Path of the role's drop-in for the nginx unit.
     type: path
     required: true
+  ports:
+    description: Ports that nginx is to listen on, for RV(obstacles).
+    type: list
+    elements: int
+    default: []
   wait_config:
     description:
       - Wait until the running nginx answers with this digest and its workers are in all groups of
@@ -61,9 +66,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 installed:
-  description: Whether the host has nginx. Without it, only this is returned.
+  description: Whether the host has nginx. Without it, only this and RV(obstacles) are returned.
   returned: always
   type: bool
+obstacles:
+  description: What keeps nginx from the site's file or from its ports, one sentence each.
+  returned: always
+  type: list
+  elements: str
 version:
   description: Version of nginx.
   returned: when installed
@@ -155,6 +165,7 @@ from ansible_collections.websockets.fleet.plugins.module_utils._nginx import (
     fleet_sites,
     groups_of,
     missing_groups,
+    obstacles,
     parse_build,
     parse_properties,
     running_config,
@@ -187,8 +198,10 @@ def _log_tail(path: Path) -> str:
 def read(module: AnsibleModule) -> dict[str, Any]:
     """Return what the host's nginx is and runs."""
     program = module.get_bin_path("nginx", opt_dirs=["/usr/sbin", "/usr/local/sbin"])
+    ports = module.params["ports"]
     if program is None:
-        return {"installed": False}
+        conf_d = Path("/etc/nginx/conf.d")
+        return {"installed": False, "obstacles": obstacles(module.params["site"], conf_d, ports)}
     build = parse_build("".join(module.run_command([program, "-V"])[1:]))
     main_path = Path(build.conf_path)
     main = _text(main_path)
@@ -219,6 +232,7 @@ def read(module: AnsibleModule) -> dict[str, Any]:
         "main_path": str(main_path),
         "main": main,
         "sites": fleet_sites(main_path.parent / "conf.d"),
+        "obstacles": obstacles(module.params["site"], main_path.parent / "conf.d", ports),
         "welcome_page": welcome_page(main_path.parent, conffiles),
         "welcome_page_taken": "sites-enabled/default" in _text(Path(module.params["drop_in"])),
         "active": unit.get("ActiveState") in ("active", "reloading"),
@@ -239,6 +253,7 @@ def main() -> None:
             "site": {"type": "str", "required": True},
             "socket": {"type": "path", "required": True},
             "drop_in": {"type": "path", "required": True},
+            "ports": {"type": "list", "elements": "int", "default": []},
             "wait_config": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 15},
         },

@@ -259,6 +259,21 @@ def test_what_a_load_balancer_can_not_do(
     assert [message for message in messages if message not in output] == [], output
 
 
+def test_a_port_of_nginx_that_another_program_has(fleet: Fleet) -> None:
+    server = fleet["lb1"]
+    server.run(
+        "systemd-run --quiet --unit=squatter --working-directory=/usr/share"
+        " python3 -m http.server 8443"
+        " && timeout 10 sh -c 'until ss -Htln sport = :8443 | grep -q .; do sleep 0.1; done'"
+    )
+    try:
+        pid = server.main_pid("squatter.service")
+        output = refusal(fleet, "lb1", *extra({"nginx_https_port": 8443}))
+        assert f"port 8443 is taken by python3 (pid {pid}): free it" in output
+    finally:
+        server.run("systemctl stop squatter.service")
+
+
 @pytest.mark.parametrize(
     ("groups", "variables", "message"),
     [

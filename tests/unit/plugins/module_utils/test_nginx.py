@@ -65,6 +65,26 @@ def test_knows_the_sites_of_the_role(tmp_path: Path) -> None:
     assert _nginx.fleet_sites(tmp_path / "missing") == []
 
 
+def test_a_site_of_somebody_else_is_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "chat.conf").write_text("# websockets.fleet site\n")
+    (tmp_path / "shop.conf").write_text("server {}\n")
+    assert _nginx.obstacles("chat", tmp_path, []) == []
+    assert _nginx.obstacles("feed", tmp_path, []) == []
+    assert "shop.conf is there" in _nginx.obstacles("shop", tmp_path, [])[0]
+
+
+def test_a_port_that_another_program_has_is_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        (fault,) = _nginx.obstacles("chat", tmp_path, [port])
+        assert f"port {port} is taken by" in fault
+        assert f"(pid {os.getpid()})" in fault
+        monkeypatch.setattr(_nginx, "process_of", lambda _inode: "nginx (pid 1)")
+        assert _nginx.obstacles("chat", tmp_path, [port]) == []
+
+
 @pytest.mark.parametrize(
     ("known", "state"), [("page", "pristine"), ("another page", "changed"), ("", "changed")]
 )
