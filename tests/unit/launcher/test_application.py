@@ -185,6 +185,16 @@ def test_an_import_that_fails_says_what_and_where(
     assert faults(handler="app:handler") == [f"handler: {message.format(directory=modules)}"]
 
 
+def test_an_error_in_a_library_is_told_with_the_applications_own_line(
+    modules: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(modules)
+    (modules / "app.py").write_text("import json\n\njson.loads('{]')\n")
+    (fault,) = faults(handler="app:handler")
+    assert "json.decoder.JSONDecodeError: " in fault
+    assert fault.endswith(f" ({modules}/app.py:3)")
+
+
 @pytest.mark.parametrize("name", ["good", "Lifespan"])
 def test_lifespans(modules: Path, name: str) -> None:
     (modules / "good.py").write_text(GOOD)
