@@ -259,6 +259,11 @@ def test_what_a_load_balancer_can_not_do(
     assert [message for message in messages if message not in output] == [], output
 
 
+def test_a_kernel_setting_that_can_not_be(fleet: Fleet) -> None:
+    output = refusal(fleet, "app1", *extra({"kernel_port_range": [60000, 50000]}))
+    assert "kernel_port_range is [60000, 50000]: it must be two ports, 1024 to 65535" in output
+
+
 def test_a_port_of_nginx_that_another_program_has(fleet: Fleet) -> None:
     server = fleet["lb1"]
     server.run(
