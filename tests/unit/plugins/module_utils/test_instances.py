@@ -422,7 +422,7 @@ CRASHED = {"active": "activating", "sub": "auto-restart", "healthy": False, "pid
         pytest.param([stale(1), down(2)], {}, ("restart", (2,)), id="down goes before stale"),
         pytest.param([well(1), well(2, **CRASHED)], {}, ("restart", (2,)), id="crashing"),
         pytest.param(
-            [well(1), well(2, **(CRASHED | {"sub": "auto-restart-queued"}))],
+            [well(1), well(2, **(CRASHED | {"sub": "auto-restart-queued", "started": 999.0}))],
             {},
             ("restart", (2,)),
             id="crashing, as newer versions of systemd say it",

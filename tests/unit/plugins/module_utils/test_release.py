@@ -59,7 +59,7 @@ def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         def as_self(command: list[str], **options: Any) -> Any:
             for key in ("user", "group", "extra_groups"):
                 options.pop(key, None)
-            return run(command, **options)
+            return run(command, check=options.pop("check"), **options)
 
         monkeypatch.setattr(subprocess, "run", as_self)
         monkeypatch.setattr(os, "chown", lambda *_arguments: None)
@@ -219,8 +219,12 @@ def test_nothing_is_run_as_root(
     spy = tmp_path / "python"
     spy.write_text(f"#!/bin/sh\nid -u >{told}/uid; id -G >{told}/groups; umask >{told}/umask\n")
     spy.chmod(0o755)
-    with pytest.raises(ReleaseError):
-        build(replace(wanted, python=str(spy), program="no"), "abc")
+    before = os.umask(0o077)
+    try:
+        with pytest.raises(ReleaseError):
+            build(replace(wanted, python=str(spy), program="no"), "abc")
+    finally:
+        os.umask(before)
     assert (told / "uid").read_text() == "65534\n"
     assert (told / "groups").read_text() == f"{nobody.pw_gid}\n"
     assert (told / "umask").read_text() == "0022\n"
