@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+# websockets has a client without asyncio. It reads the connection in one thread and writes it in
+# another, which OpenSSL does not allow on one TLS connection: Python 3.11 hangs or crashes there
+# once in some thousand handshakes. With asyncio one thread does both.
+import asyncio
 import hashlib
 import queue
 import re
@@ -13,17 +17,14 @@ import ssl
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 try:
+    from websockets.asyncio.client import ClientConnection, connect
     from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
-    from websockets.protocol import State
-    from websockets.sync.client import ClientConnection, connect
 except ImportError:
     IMPORT_ERROR: str | None = traceback.format_exc()
 else:
@@ -236,18 +237,12 @@ class _Probe:
         }
         self.started = time.monotonic()
         self.mark = self.started
-        self.expired = threading.Event()
+        self.websocket: ClientConnection | None = None
 
     def run(self) -> dict[str, Any]:
         context = self._tls_context() if self.request.secure else None
-        sock = self._connect()
-        with self._bounded(sock):
-            try:
-                self._talk(sock, context)
-            except ProbeError:
-                raise
-            except Exception as error:  # noqa: BLE001 (whatever the stack raises is one failed stage)
-                self._explain(error)
+        with self._connect() as sock:
+            asyncio.run(self._bounded(sock, context))
         self.latency["total"] = self._milliseconds(self.started)
         return self.facts
 
@@ -268,25 +263,24 @@ class _Probe:
             self._fail_late()
         return left
 
-    @contextmanager
-    def _bounded(self, sock: socket.socket) -> Iterator[None]:
-        """End the connection when the time is up, whatever waits for it: a read, a write, TLS."""
-        # TLS takes the socket object over: the copy stays usable from here.
-        copy = sock.dup()
-
-        def end() -> None:
-            self.expired.set()
-            with suppress(OSError):  # the other side may have been quicker
-                copy.shutdown(socket.SHUT_RDWR)
-
-        timer = threading.Timer(self._remaining(), end)
-        timer.daemon = True
-        timer.start()
+    async def _bounded(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
+        """Talk until the time is up, whatever is waited for then: a read, a write, TLS."""
         try:
-            yield
+            await asyncio.wait_for(self._explained(sock, context), self._remaining())
+        except asyncio.TimeoutError:
+            self._fail_late()
+
+    async def _explained(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
+        try:
+            await self._talk(sock, context)
+        except ProbeError:
+            raise
+        except Exception as error:  # noqa: BLE001 (whatever the stack raises is one failed stage)
+            self._explain(error)
         finally:
-            timer.cancel()
-            copy.close()
+            if self.websocket is not None:
+                self.websocket.transport.abort()
+                await self.websocket.wait_closed()
 
     # Failures
 
@@ -302,26 +296,27 @@ class _Probe:
     def _explain(self, error: Exception) -> NoReturn:
         """Say in one sentence what went wrong in the stage at hand."""
         place, words = self.request.place, STAGES[self.stage]
-        if self.expired.is_set():
-            self._fail_late()
+        self._remaining()
+        # What failed the handshake: connect() may raise another error, for a redirect for instance.
+        wrong = self.websocket.protocol.handshake_exc if self.websocket is not None else None
+        error = wrong or error
         if isinstance(error, ssl.SSLCertVerificationError):
             reason = error.verify_message.rstrip(".")
             self._fail(f"the certificate that {place} shows is not valid: {reason}")
         if isinstance(error, ssl.SSLError) and self.stage == "tls":
             reason = (error.reason or str(error)).replace("_", " ").lower()
             self._fail(f"no TLS connection with {place}: {reason}")
-        # A redirect is a rejection too, with another exception around it.
-        for rejection in (error, error.__cause__, error.__context__):
-            if isinstance(rejection, InvalidStatus):
-                self._note_response(rejection.response)
-                self._fail(self._rejection(rejection.response))
+        if isinstance(error, InvalidStatus):
+            self._note_response(error.response)
+            self._fail(self._rejection(error.response))
         if isinstance(error, ConnectionClosed):
             self._note_close(error.rcvd, error.sent)
             self._fail(f"{place} closed the connection before the {words} was done: {error}")
         if isinstance(error, (OSError, EOFError)) or isinstance(error.__cause__, EOFError):
             reason = getattr(error, "strerror", None) or "the connection was closed"
             self._fail(f"{place} cut the connection during the {words}: {reason}")
-        if isinstance(error, WebSocketException):
+        # websockets 13 has a mere ValueError for an answer that is not HTTP.
+        if wrong is not None or isinstance(error, WebSocketException):
             self._fail(f"{place} did the {words} wrong: {error}")
         raise error
 
@@ -410,66 +405,74 @@ class _Probe:
         sock.settimeout(None)
         return sock
 
-    def _talk(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
+    async def _talk(self, sock: socket.socket, context: ssl.SSLContext | None) -> None:
         request = self.request
         self._done("tls" if context else "handshake")
         run = self
 
         class Connection(ClientConnection):
-            """Made by websockets when TLS is up, just before the WebSocket handshake."""
+            """Tells the probe when TLS is up, and when the handshake failed."""
 
-            def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-                if isinstance(sock, ssl.SSLSocket):
-                    run.facts["tls"] = _tls_facts(sock)
+            def connection_made(self, transport: asyncio.BaseTransport) -> None:
+                run.websocket = self
+                if context:
+                    run.facts["tls"] = _tls_facts(transport.get_extra_info("ssl_object"))
                     run._done("handshake")
-                super().__init__(sock, *args, **kwargs)
+                super().connection_made(transport)
+
+            def data_received(self, data: bytes) -> None:
+                super().data_received(data)
+                # websockets 13 would wait for the server to close the connection.
+                if self.protocol.handshake_exc is not None:
+                    self.transport.abort()
 
         options: dict[str, Any] = {
             "sock": sock,
-            "ssl": context,
-            "server_hostname": request.host if context else None,
             "origin": request.origin,
             "subprotocols": request.subprotocols or None,
             "compression": "deflate" if request.compression else None,
             "additional_headers": {name: str(value) for name, value in request.headers.items()},
-            # _bounded() is the one clock, for writes too.
+            # _bounded() is the one clock.
             "open_timeout": None,
+            "ping_timeout": None,
             "close_timeout": None,
             "create_connection": Connection,
         }
-        with connect(request.url, **options) as websocket:
-            self._note_response(websocket.response)
-            self.facts["subprotocol"] = websocket.subprotocol
-            self._done("ping")
-            self._ping(websocket)
-            wrong = None
-            if request.send is not None or request.expect is not None:
-                self._done("message")
-                wrong = self._exchange(websocket)
-            stage, mark = self.stage, self.mark
-            self._done("close")
-            websocket.close(request.close_code)
-            protocol = websocket.protocol
-            self._note_close(protocol.close_rcvd, protocol.close_sent)
+        if context:
+            options["ssl"] = context
+            options["server_hostname"] = request.host
+            # asyncio's own is a minute.
+            options["ssl_handshake_timeout"] = request.timeout
+        websocket = await connect(request.url, **options)
+        self._note_response(websocket.response)
+        self.facts["subprotocol"] = websocket.subprotocol
+        self._done("ping")
+        await (await websocket.ping())
+        wrong = None
+        if request.send is not None or request.expect is not None:
+            self._done("message")
+            wrong = await self._exchange(websocket)
+        stage = self.stage
+        self._done("close")
+        try:
+            await websocket.close(request.close_code)
+        finally:
+            received = websocket.protocol.close_rcvd
+            self._note_close(received, websocket.protocol.close_sent)
+            # It says more than a close that is late.
             if wrong:
-                self.stage, self.mark = stage, mark
+                self.stage = stage
                 self._fail(wrong)
-            if protocol.close_rcvd is None:
-                raise EOFError
-            self._done("")
+        if received is None:
+            raise EOFError
+        self._done("")
 
-    def _ping(self, websocket: ClientConnection) -> None:
-        pong = websocket.ping()
-        while not pong.wait(0.05):
-            if websocket.protocol.state is State.CLOSED:
-                raise websocket.protocol.close_exc
-
-    def _exchange(self, websocket: ClientConnection) -> str | None:
+    async def _exchange(self, websocket: ClientConnection) -> str | None:
         """Send the message and take one answer; return what is wrong with it."""
         request = self.request
         if request.send is not None:
-            websocket.send(request.send)
-        answer = websocket.recv()
+            await websocket.send(request.send)
+        answer = await websocket.recv()
         if request.match == "any":
             self.facts["answer"] = answer if isinstance(answer, str) else None
             return None
@@ -499,13 +502,13 @@ class _Probe:
             self.facts["close_reason_received"] = received.reason
 
 
-def _tls_facts(sock: ssl.SSLSocket) -> dict[str, Any]:
-    cipher = sock.cipher()
+def _tls_facts(connection: ssl.SSLObject) -> dict[str, Any]:
+    cipher = connection.cipher()
     return {
-        "version": sock.version(),
+        "version": connection.version(),
         "cipher": cipher[0] if cipher else None,
-        "sha256": hashlib.sha256(sock.getpeercert(binary_form=True) or b"").hexdigest(),
-        "certificate": _certificate_facts(sock.getpeercert()),
+        "sha256": hashlib.sha256(connection.getpeercert(binary_form=True) or b"").hexdigest(),
+        "certificate": _certificate_facts(connection.getpeercert()),
     }
 
 

@@ -386,6 +386,12 @@ def test_a_verified_certificate_is_described(secure: Request) -> None:
     assert facts["latency_ms"]["tls"] > 0
 
 
+def test_many_probes_over_tls_in_a_row(secure: Request) -> None:
+    # A client that reads and writes TLS in two threads hangs or crashes sooner or later.
+    for _ in range(200):
+        assert probe(replace(secure, send="hello"))["answer"] == "hello"
+
+
 def test_the_authority_may_come_as_text(secure: Request, authority: Authority) -> None:
     probe(replace(secure, ca_file=None, ca_content=authority.file.read_text()))
 
@@ -499,6 +505,24 @@ def test_a_server_that_stops_answering_is_left_in_time(stage: str) -> None:
             probe(Request(url=f"ws://127.0.0.1:{port}/", send=message, timeout=0.5))
         assert time.monotonic() - started < 2
     assert caught.value.stage == stage
+
+
+def test_a_wrong_answer_says_more_than_a_close_that_is_late() -> None:
+    with raw_server(stubborn("close")) as port, pytest.raises(ProbeError) as caught:
+        probe(Request(url=f"ws://127.0.0.1:{port}/", send="a", expect="b", timeout=0.5))
+    assert re.search("answered 'a': the answer that is 'b'", str(caught.value))
+    assert caught.value.stage == "message"
+    assert caught.value.facts["close_code_sent"] == 1000
+
+
+def test_a_rejection_is_not_waited_for_when_the_connection_stays_open() -> None:
+    def reject(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+        _wait_for_end(connection)
+
+    with raw_server(reject) as port, pytest.raises(ProbeError, match="answered HTTP 403"):
+        probe(Request(url=f"ws://127.0.0.1:{port}/", timeout=3))
 
 
 def test_a_server_that_stops_answering_tls_is_left_in_time(authority: Authority) -> None:
