@@ -388,7 +388,7 @@ def test_a_verified_certificate_is_described(secure: Request) -> None:
 
 def test_many_probes_over_tls_in_a_row(secure: Request) -> None:
     # A client that reads and writes TLS in two threads hangs or crashes sooner or later.
-    for _ in range(200):
+    for _attempt in range(200):
         assert probe(replace(secure, send="hello"))["answer"] == "hello"
 
 
