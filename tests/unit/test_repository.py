@@ -127,7 +127,8 @@ def test_logic_has_a_test_of_its_own(source: Path) -> None:
 
 def test_every_name_in_the_texts_exists() -> None:
     """A role, module, filter or playbook that was renamed is renamed wherever it is spoken of."""
-    known = {path.stem for path in (*MODULES, *LOOKUPS, *PLAYBOOKS)}
+    fragments = git_files("plugins/doc_fragments/*.py")
+    known = {path.stem for path in (*MODULES, *LOOKUPS, *PLAYBOOKS, *fragments)}
     known |= {role.name for role in ROLES} | {"plugins"}
     for path in FILTERS:
         name = f"ansible_collections.websockets.fleet.plugins.filter.{path.stem}"
