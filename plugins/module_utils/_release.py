@@ -198,7 +198,7 @@ def _fill(build: Build, builder: _Builder) -> None:
         builder.run("compiling", [builder.python, "-m", "compileall", "-q", str(package)])
     if build.check_config:
         command = [builder.python, "-m", "websockets_fleet", "--check", "--config", "-"]
-        builder.run("the import check of app_handler", command, build.check_config)
+        builder.run("app_handler: the import check", command, build.check_config)
     if build.program and not (folder / build.program).is_file():
         raise ReleaseError(f"app_command: {build.program} is not in the release")
 
