@@ -50,5 +50,5 @@ def test_a_changed_secret_rolls_the_processes_and_shows_nowhere(
             f"{anybody} sh -c 'cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null'",
         ):
             # Whether it prints anything at all, and in how many lines the secret is.
-            count = f"awk '/{pattern}/ {{ hits++ }} END {{ print NR > 0, hits + 0 }}'"
+            count = f"awk '/{pattern}/ {{ hits++ }} END {{ print (NR > 0), hits + 0 }}'"
             assert (command, server.run(f"{{ {command} || true; }} | {count}")) == (command, "1 0")
