@@ -10,14 +10,16 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ansible_collections.websockets.fleet.plugins.module_utils._instances import (
+    UNITS,
     Decision,
     Instance,
     Service,
     Systemd,
+    SystemdError,
     decide,
+    enabled,
     now,
     observe,
 )
@@ -25,7 +27,6 @@ from ansible_collections.websockets.fleet.plugins.module_utils._release import h
 
 __all__ = ["Report", "converge", "enablement", "preview", "remove", "switch"]
 
-UNITS = Path("/etc/systemd/system")
 POLL_SECONDS = 0.2
 # A busy process may answer late once; it has clients, and its watchdog knows better.
 PATIENCE_SECONDS = 10.0
@@ -68,11 +69,10 @@ def switch(name: str, release: str, *, apply: bool) -> bool:
 
 def enablement(service: Service) -> tuple[list[str], list[str]]:
     """Return the units to enable and to disable, so that a boot starts what is wanted."""
-    wants = UNITS / f"{service.name}.target.wants"
-    enabled = {path.name for path in wants.glob(f"{service.name}@*.service")}
+    now_enabled = {service.unit(index) for index in enabled(service.name)}
     wanted = {service.unit(index) for index in range(1, service.count + 1)}
-    enable = sorted(wanted - enabled)
-    disable = sorted(enabled - wanted)
+    enable = sorted(wanted - now_enabled)
+    disable = sorted(now_enabled - wanted)
     target = f"{service.name}.target"
     starts = os.path.lexists(UNITS / "multi-user.target.wants" / target)
     if service.count and not starts:
@@ -82,13 +82,20 @@ def enablement(service: Service) -> tuple[list[str], list[str]]:
     return enable, disable
 
 
-def preview(service: Service, systemd: Systemd) -> tuple[bool, str, str]:
-    """Return whether a run would change anything, and the processes before and after it."""
+def preview(
+    service: Service, systemd: Systemd, *, new_secrets: bool = False
+) -> tuple[bool, str, str]:
+    """Return whether a run would change anything, and the processes before and after it.
+
+    ``new_secrets`` says that other secrets would land before that run.
+    """
     found = observe(service, systemd)
     before, after = [], []
     for index, instance in found.items():
         unit = service.unit(index)
         running = f"{unit}: release {instance.release} configuration {instance.fingerprint}\n"
+        if new_secrets or not instance.secrets:
+            running = running.replace("\n", " old secrets\n")
         if instance.running:
             before.append(running)
         if index <= service.count:
@@ -104,6 +111,9 @@ def _act(service: Service, systemd: Systemd, decision: Decision, report: Report)
     if decision.step == "restart":
         report.switched = switch(service.name, service.release, apply=True) or report.switched
         systemd.run("daemon-reload")
+        # Restarts of an earlier, bad life do not count against this one. Not all may be known.
+        with contextlib.suppress(SystemdError):
+            systemd.run("reset-failed", *units)
         systemd.run("restart", "--no-block", *units)
     else:
         systemd.run("stop", "--no-block", *units)
@@ -207,6 +217,11 @@ def remove(service: Service, systemd: Systemd, seconds: float) -> Report:
         report.found = observe(service, systemd)
         running = [instance for instance in report.found.values() if instance.running]
         if not running:
+            # The target and the slice stay active without a process, and without their files.
+            slice_name = service.name.replace("-", r"\x2d") + ".slice"
+            left = [unit for unit in (target, slice_name) if (UNITS / unit).exists()]
+            if left:
+                systemd.run("stop", *left)
             report.done = True
             return report
         leaving = [instance for instance in running if instance.active == "deactivating"]

@@ -27,12 +27,15 @@ __all__ = [
     "count_connections",
     "decide",
     "describe",
+    "enabled",
     "now",
     "observe",
     "parse_show",
     "service_from",
 ]
 
+ETC = Path("/etc")
+UNITS = Path("/etc/systemd/system")
 HEALTH_SECONDS = 2.0
 PROPERTIES = (
     "Id",
@@ -126,6 +129,8 @@ class Instance:
     fingerprint: str = ""
     healthy: bool = False
     health: str = "not running"
+    secrets: bool = True
+    """Whether it has the secrets that are on the host now."""
     status: Mapping[str, Any] = field(default_factory=dict)
     """What the launcher's admin socket says; empty for a program."""
 
@@ -136,7 +141,8 @@ class Instance:
 
     def runs(self, service: Service) -> bool:
         """Return whether this process runs what the service asks for."""
-        return (self.release, self.fingerprint) == (service.release, service.fingerprint)
+        wanted = (service.release, service.fingerprint)
+        return self.secrets and (self.release, self.fingerprint) == wanted
 
 
 @dataclass(frozen=True)
@@ -171,7 +177,11 @@ class Systemd:
         """Return the last lines that a unit logged."""
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             done = subprocess.run(
-                ["journalctl", "--quiet", "--no-pager", "--output=cat", f"-n{lines}", f"-u{unit}"],
+                [
+                    *("journalctl", "--quiet", "--no-pager", "--output=cat", f"-n{lines}"),
+                    # The program's own words, without systemd's of each start.
+                    *(f"-u{unit}", "_TRANSPORT=stdout"),
+                ],
                 capture_output=True,
                 text=True,
                 errors="replace",
@@ -200,6 +210,22 @@ def _environment(pid: int) -> dict[str, str]:
     except OSError:
         return {}
     return dict(entry.split("=", 1) for entry in text.split("\0") if "=" in entry)
+
+
+SECRET = re.compile(r'^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\\\]|\\\\.)*)"$', re.M | re.S)
+
+
+def _secrets(name: str) -> dict[str, str]:
+    """Return the secrets that a process which starts now would get.
+
+    They are compared with what a process has, by value and on the host: a digest of them in the
+    unit, which everybody can read, would let a weak one be guessed.
+    """
+    try:
+        text = (ETC / name / "secrets").read_text()
+    except OSError:
+        return {}
+    return {key: re.sub(r"\\(.)", r"\1", value) for key, value in SECRET.findall(text)}
 
 
 class _Connection(http.client.HTTPConnection):
@@ -284,11 +310,19 @@ def count_connections(service: Service, index: int, pid: int) -> int | None:
     return count
 
 
+def enabled(name: str) -> set[int]:
+    """Return the numbers of the processes that a boot starts."""
+    pattern = re.compile(rf"{re.escape(name)}@([1-9][0-9]*)\.service")
+    matches = (pattern.fullmatch(path.name) for path in (UNITS / f"{name}.target.wants").glob("*"))
+    return {int(match[1]) for match in matches if match}
+
+
 def observe(service: Service, systemd: Systemd) -> dict[int, Instance]:
     """Return every process of the service, wanted or running, as it is now."""
     shown = parse_show(systemd.show(service.name), service.name)
+    secrets = _secrets(service.name)
     found = {}
-    for index in sorted(set(shown) | set(range(1, service.count + 1))):
+    for index in sorted(set(shown) | set(range(1, service.count + 1)) | enabled(service.name)):
         values = shown.get(index)
         if values is None:
             found[index] = Instance(index)
@@ -311,6 +345,7 @@ def observe(service: Service, systemd: Systemd) -> dict[int, Instance]:
             # Without an environment the process is gone: another one has answered.
             healthy=healthy and bool(environment) and values["ActiveState"] == "active",
             health=health,
+            secrets=secrets.items() <= environment.items() or not environment,
             status=_status(service, index) if pid else {},
         )
     return found
@@ -318,7 +353,9 @@ def observe(service: Service, systemd: Systemd) -> dict[int, Instance]:
 
 def _connections_left(instance: Instance) -> str:
     count = instance.status.get("connections")
-    return "" if count is None else f", {count} connections left"
+    if count is None:
+        return ""
+    return f", {count} connection{'' if count == 1 else 's'} left"
 
 
 def _unwell(

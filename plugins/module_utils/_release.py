@@ -83,7 +83,7 @@ def release_id(digest: str, python: str) -> str:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise ReleaseError(f"app_python {python!r} does not run: {error}") from error
-    total = hashlib.sha256(f"{digest} {python} {done.stdout}".encode())
+    total = hashlib.sha256(f"{digest} {python} {LAUNCHER_REQUIREMENT} {done.stdout}".encode())
     return total.hexdigest()[:12]
 
 

@@ -37,6 +37,10 @@ options:
     description: Seconds a process may take until it is healthy.
     type: float
     default: 30
+  new_secrets:
+    description: In check mode, whether other secrets would be on the host by now.
+    type: bool
+    default: false
   attempted:
     description: Set by the action plugin.
     type: dict
@@ -134,6 +138,7 @@ def main() -> None:
             "fingerprint": {"type": "str"},
             **SERVICE_ARGUMENTS,
             "start_seconds": {"type": "float", "default": 30.0},
+            "new_secrets": {"type": "bool", "default": False},
             "attempted": {"type": "dict", "default": {}},
             "switched": {"type": "bool", "default": False},
             "slice_seconds": {"type": "float", "default": 2.0},
@@ -157,7 +162,7 @@ def main() -> None:
     result: dict[str, Any] = {}
     try:
         if module.check_mode:
-            changed, before, after = preview(service, systemd)
+            changed, before, after = preview(service, systemd, new_secrets=params["new_secrets"])
             report = Report(done=True, changed=changed, found=observe(service, systemd))
             result["diff"] = {"before": before, "after": after}
         elif present:

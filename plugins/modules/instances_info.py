@@ -11,12 +11,8 @@ module: instances_info
 short_description: What the processes of an application on a host are doing
 version_added: 0.1.0
 description:
-  - Asks systemd, the kernel and the processes themselves, in one remote execution.
-options:
-  count:
-    description: How many processes there should be. One that does not run is listed as well.
-    type: int
-    default: 0
+  - Asks systemd, the kernel and the processes themselves, in one remote execution. A process that
+    should run, since a boot would start it, and does not is told of as well.
 extends_documentation_fragment:
   - websockets.fleet.service
 attributes:
@@ -76,12 +72,12 @@ from ansible_collections.websockets.fleet.plugins.module_utils._release import c
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={**SERVICE_ARGUMENTS, "count": {"type": "int", "default": 0}},
+        argument_spec=SERVICE_ARGUMENTS,
         supports_check_mode=True,
     )
     service = service_from(
         module.params,
-        count=module.params["count"],
+        count=0,
         release="",
         fingerprint="",
         start_seconds=0.0,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.websockets.fleet.plugins.module_utils import _converge
+from ansible_collections.websockets.fleet.plugins.module_utils import _converge, _instances
 from ansible_collections.websockets.fleet.plugins.module_utils._converge import (
     Report,
     converge,
@@ -136,6 +136,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     made = Host(tmp_path)
     monkeypatch.setattr(_converge, "home", lambda name: tmp_path / name)
     monkeypatch.setattr(_converge, "UNITS", made.units)
+    monkeypatch.setattr(_instances, "UNITS", made.units)
     monkeypatch.setattr(_converge, "observe", made.observe)
     monkeypatch.setattr(_converge, "now", lambda: made.time)
     monkeypatch.setattr("time.sleep", made.sleep)
@@ -164,6 +165,7 @@ def test_a_first_run_starts_all_enables_all_and_a_second_says_nothing(host: Host
     assert (report.done, report.changed, report.failed) == (True, True, "")
     assert host.said == [
         "daemon-reload",
+        "reset-failed chat@1.service chat@2.service",
         "restart chat@1.service chat@2.service",
         "daemon-reload",
         "enable chat@1.service chat@2.service chat.target",
@@ -192,7 +194,10 @@ def test_units_are_read_again_before_anything_starts_from_them(host: Host) -> No
     finish(host)
     for place, words in enumerate(host.said):
         if words.startswith("restart"):
-            assert host.said[place - 1] == "daemon-reload"
+            assert host.said[place - 2 : place] == [
+                "daemon-reload",
+                words.replace("restart", "reset-failed"),
+            ]
 
 
 def test_each_step_is_reported_when_it_begins(host: Host) -> None:
