@@ -8,6 +8,8 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.build/collections
 # Molecule keeps its state there, under the name of the checkout's folder: two folders may be called alike.
 export ANSIBLE_HOME := $(CURDIR)/.build/ansible
+# Molecule says this by itself; the demo's inventory, which it shares with a scenario, needs it too.
+export MOLECULE_PROJECT_DIRECTORY := $(CURDIR)
 # The paths of sockets must be short.
 export ANSIBLE_SSH_CONTROL_PATH_DIR := $(HOME)/.ansible/cp
 
