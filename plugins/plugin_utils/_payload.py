@@ -35,6 +35,9 @@ LEFT_OUT = frozenset(
 LEFT_OUT_ENDINGS = (".pyc", ".egg-info")
 DISTRIBUTION_ENDINGS = (".whl", ".tar.gz", ".zip")
 
+# One time for all files. Wheels can't hold one before 1980: this is the year 2000.
+ARCHIVE_TIME = 946684800
+
 
 class SourceError(Exception):
     """The source can't be used; the message names the variable, the value and what would do."""
@@ -149,6 +152,7 @@ def write_archive(payload: Payload, stream: IO[bytes]) -> None:
     with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=6) as archive:
         for file in payload.files:
             entry = tarfile.TarInfo(file.name)
+            entry.mtime = ARCHIVE_TIME
             entry.mode = 0o755 if file.executable else 0o644
             if file.link:
                 entry.type = tarfile.SYMTYPE

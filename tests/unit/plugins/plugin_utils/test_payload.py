@@ -218,3 +218,5 @@ def test_the_archive_holds_names_contents_and_modes(tmp_path: Path) -> None:
     assert (unpacked / "app" / "run.sh").stat().st_mode & 0o777 == 0o755
     assert (unpacked / "app" / "chat.py").stat().st_mode & 0o777 == 0o644
     assert (unpacked / "requirements.txt").read_text() == "redis\n"
+    # A wheel, which pip builds of the files, is a ZIP archive: it knows no year before 1980.
+    assert (unpacked / "app" / "chat.py").stat().st_mtime >= 365 * 11 * 86400
