@@ -33,6 +33,10 @@ demo: lab collection ## Boot three hosts, deploy an application to them, talk to
 	  tests/step "Run websockets.fleet.site" ansible-playbook websockets.fleet.site -i "$$inventory"; \
 	  tests/step "Talk to it" ansible-playbook molecule/demo/show.yml -i "$$inventory"
 
+.PHONY: demo-status
+demo-status: ## Show what every process of the demo does
+	@ansible-playbook websockets.fleet.status -i "$$(molecule/lab/lab status --name make-demo | sed -n 's/^ *inventory: //p')"
+
 .PHONY: demo-down
 demo-down: ## Remove the demo's hosts
 	@molecule/lab/lab down --name make-demo
