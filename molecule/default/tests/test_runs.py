@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -79,3 +80,33 @@ def test_a_load_balancer_alone_can_be_brought_up_to_date(fleet: Fleet) -> None:
     run = fleet.play("websockets.fleet.site", "--limit", "lb1,localhost")
     assert run.code == 0, run.output
     assert run.changed["lb1"] == 0, run.output
+
+
+def test_a_server_that_is_down_is_left_out_and_taken_in_again(fleet: Fleet, tmp_path: Path) -> None:
+    # Nobody answers on that port: for Ansible the host is down.
+    (tmp_path / "down.ini").write_text("[app_servers]\napp2 ansible_port=1\n")
+    down = ("-i", str(tmp_path / "down.ini"))
+
+    everything = fleet.play("websockets.fleet.site", *down)
+    assert everything.code != 0
+    assert set(everything.changed.values()) == {0}, everything.output
+
+    others = fleet.play("websockets.fleet.site", *down, "--limit", "!app2")
+    assert others.code == 0, others.output
+    assert "app2 can't be asked for the address: left out" in others.output
+    upstream = "grep -c ':8765 ' /etc/nginx/conf.d/echo.conf"
+    # One server alone is listed twice, so that a handshake that fails has somewhere to go.
+    assert fleet["lb1"].run(f"{upstream}; grep -c app2 /etc/nginx/conf.d/echo.conf || true") == (
+        "2\n0"
+    )
+    with fleet.client("lb1") as connection:
+        connection.send("hello")
+        assert connection.recv() == "hello"
+
+    status = fleet.play("websockets.fleet.status", *down)
+    assert [line.split()[0] for line in status.output.splitlines() if "Connection refused" in line]
+
+    back = fleet.play("websockets.fleet.site")
+    assert back.code == 0, back.output
+    address = fleet["app2"].address
+    assert fleet["lb1"].run(f"grep -c '{address}:8765' /etc/nginx/conf.d/echo.conf") == "1"
