@@ -43,7 +43,7 @@ demo-down: ## Remove the demo's hosts
 
 .PHONY: test
 test: tools ## Everything that CI runs
-	@$(MAKE) lint units browser sanity molecule
+	@$(MAKE) lint units browser sanity lab-test molecule
 
 .PHONY: lint
 lint: ## Read the sources: ruff, mypy, yamllint, ansible-lint, shellcheck
@@ -62,6 +62,10 @@ browser: ## Try the chat example in a browser
 .PHONY: sanity
 sanity: venv ## Run ansible-test sanity
 	@tests/step "ansible-test sanity" tests/ansible-test-sanity
+
+.PHONY: lab-test
+lab-test: venv lab ## Try the lab itself: side by side, killed, healed, removed
+	@tests/step "The lab's own tests" pytest -c molecule/pytest.ini $(call junit,lab) molecule/lab/test_lab.py
 
 .PHONY: molecule
 molecule: $(addprefix molecule-,$(SCENARIOS)) ## Run every scenario
