@@ -33,7 +33,8 @@ __all__ = [
 ]
 
 # The launcher speaks to websockets 17; 17.0 itself broke serve_forever() on uvloop.
-LAUNCHER_REQUIREMENT = "websockets>=17.0.1,<18"
+# The client library of Prometheus makes /metrics.
+LAUNCHER_REQUIREMENTS = ("websockets>=17.0.1,<18", "prometheus-client>=0.20,<1")
 
 BUILD_PREFIX = ".build-"
 LAST_LINES = 15
@@ -83,7 +84,7 @@ def release_id(digest: str, python: str) -> str:
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise ReleaseError(f"app_python {python!r} does not run: {error}") from error
-    total = hashlib.sha256(f"{digest} {python} {LAUNCHER_REQUIREMENT} {done.stdout}".encode())
+    total = hashlib.sha256(f"{digest} {python} {LAUNCHER_REQUIREMENTS} {done.stdout}".encode())
     return total.hexdigest()[:12]
 
 
@@ -186,7 +187,7 @@ def _fill(build: Build, builder: _Builder) -> None:
         builder.run("installing app_requirements", command, cwd=".")
     wanted = [f"./{path}" for path in build.install]
     if build.launcher:
-        wanted.append(LAUNCHER_REQUIREMENT)
+        wanted += LAUNCHER_REQUIREMENTS
     if wanted:
         builder.run("installing the application", [*pip, *wanted], cwd=".")
     if build.launcher:

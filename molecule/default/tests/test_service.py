@@ -74,6 +74,9 @@ def test_every_process_is_well_and_says_so(fleet: Fleet, name: str) -> None:
         status = json.loads(admin(server, index, "/status")[1])
         assert status["pid"] == server.main_pid(f"echo@{index}.service")
         assert status["instance"] == index
+        code, metrics = admin(server, index, "/metrics")
+        assert code == 200
+        assert "\nwebsockets_fleet_connections " in metrics
 
 
 def test_health_and_nothing_else_over_http(fleet: Fleet) -> None:
