@@ -29,7 +29,6 @@ LAUNCHER = Path(__file__).parents[2] / "roles" / "app" / "files" / "websockets_f
 class ActionModule(ActionBase):
     """Run the release module once, and once more where the release must be built."""
 
-    TRANSFERS_FILES = True
     _supports_check_mode = True
 
     def run(

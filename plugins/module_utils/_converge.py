@@ -147,12 +147,21 @@ def _fail(service: Service, systemd: Systemd, decision: Decision, report: Report
         if instance.healthy and instance.release == service.release
     ]
     previous = home(service.name) / "previous"
-    if survivors or not report.switched or not previous.is_symlink():
+    if survivors or not previous.is_symlink():
         return
-    with contextlib.suppress(OSError):
+    before = previous.readlink().name
+    # An interrupted run may have switched, and this one found it done.
+    runs = any(
+        instance.running and instance.release == before for instance in report.found.values()
+    )
+    if not (report.switched or runs):
+        return
+    with contextlib.suppress(OSError, SystemdError):
         release = previous.resolve(strict=True).name
         switch(service.name, release, apply=True)
         report.failed += f"\nrelease {release} is the current one again"
+        # One that is up and not well would stay on the release that failed.
+        systemd.run("restart", "--no-block", *(service.unit(index) for index in decision.indices))
 
 
 def _late(service: Service, decision: Decision, found: Mapping[int, Instance]) -> bool:
@@ -222,6 +231,9 @@ def remove(service: Service, systemd: Systemd, seconds: float) -> Report:
             left = [unit for unit in (target, slice_name) if (UNITS / unit).exists()]
             if left:
                 systemd.run("stop", *left)
+            failed = [i.index for i in report.found.values() if i.active == "failed"]
+            if failed:
+                systemd.run("reset-failed", *(service.unit(index) for index in failed))
             report.done = True
             return report
         leaving = [instance for instance in running if instance.active == "deactivating"]

@@ -245,8 +245,13 @@ def lay(
             }
         )
     if not check_mode:
-        for staged, entry in _prepare(stale_directories, stale_files, validate):
-            land(str(staged), entry.path)
+        staged_files = _prepare(stale_directories, stale_files, validate)
+        try:
+            for staged, entry in staged_files:
+                land(str(staged), entry.path)
+        finally:
+            for staged, _entry in staged_files:
+                staged.unlink(missing_ok=True)
         for path in present:
             _remove(Path(path))
     return outcome

@@ -212,7 +212,7 @@ def _environment(pid: int) -> dict[str, str]:
     return dict(entry.split("=", 1) for entry in text.split("\0") if "=" in entry)
 
 
-SECRET = re.compile(r'^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\\\]|\\\\.)*)"$', re.M | re.S)
+SECRET = re.compile(r'^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"$', re.M | re.S)
 
 
 def _secrets(name: str) -> dict[str, str]:
@@ -222,7 +222,7 @@ def _secrets(name: str) -> dict[str, str]:
     unit, which everybody can read, would let a weak one be guessed.
     """
     try:
-        text = (ETC / name / "secrets").read_text()
+        text = (ETC / name / "secrets").read_bytes().decode("utf-8", "replace")
     except OSError:
         return {}
     return {key: re.sub(r"\\(.)", r"\1", value) for key, value in SECRET.findall(text)}
@@ -389,6 +389,8 @@ def _roll(service: Service, instance: Instance, attempted: Mapping[int, float]) 
     if instance.index in attempted:
         runs = f"release {instance.release} configuration {instance.fingerprint}"
         wanted = f"release {service.release} configuration {service.fingerprint}"
+        if not instance.secrets:
+            runs += " with other secrets"
         text = f"{unit} was restarted and runs {runs}, not {wanted}: see its unit"
         return Decision("failed", (instance.index,), text)
     text = f"restarting {unit} on release {service.release}"

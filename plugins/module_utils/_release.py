@@ -13,18 +13,20 @@ import json
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 import tarfile
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 __all__ = [
     "Build",
     "ReleaseError",
     "build",
+    "check_program",
     "current",
     "find",
     "home",
@@ -65,6 +67,8 @@ class Build:
     install: tuple[str, ...] = ()
     launcher: bool = False
     check_config: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """What the processes have in their environment, for the import check."""
     program: str = ""
 
 
@@ -106,7 +110,12 @@ class _Builder:
         self.python = str(folder / "venv" / "bin" / "python")
 
     def run(
-        self, purpose: str, command: list[str], text: str | None = None, cwd: str = "app"
+        self,
+        purpose: str,
+        command: list[str],
+        text: str | None = None,
+        cwd: str = "app",
+        more: Mapping[str, str] | None = None,
     ) -> str:
         """Run one step and return its output; raise ReleaseError with its last words."""
         environment = {
@@ -117,6 +126,7 @@ class _Builder:
             "PIP_NO_CACHE_DIR": "1",
             "PIP_NO_INPUT": "1",
             "PYTHONUNBUFFERED": "1",
+            **(more or {}),
         }
         try:
             done = subprocess.run(
@@ -162,8 +172,24 @@ def _own(folder: Path, uid: int, gid: int, *, final: bool) -> None:
             entry = Path(path) / name
             os.lchown(entry, uid, gid)
             if final and not entry.is_symlink():
-                mode = entry.stat().st_mode
-                entry.chmod(0o750 if entry.is_dir() or mode & 0o100 else 0o640)
+                # The build may have left a process that puts a link here in the meantime.
+                descriptor = os.open(entry, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+                try:
+                    mode = os.fstat(descriptor).st_mode
+                    readable = stat.S_ISDIR(mode) or mode & 0o100
+                    os.fchmod(descriptor, 0o750 if readable else 0o640)
+                finally:
+                    os.close(descriptor)
+
+
+def _write_new(path: Path, text: str, gid: int) -> None:
+    """Write a file of root's, whatever the build put in its place."""
+    path.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags, 0o640), "w") as stream:
+        os.fchown(stream.fileno(), 0, gid)
+        os.fchmod(stream.fileno(), 0o640)
+        stream.write(text)
 
 
 def _move_scripts(folder: Path, destination: Path) -> None:
@@ -182,26 +208,48 @@ def _fill(build: Build, builder: _Builder) -> None:
     folder = builder.folder
     builder.run("creating the virtual environment", [build.python, "-m", "venv", "../venv"])
     pip = [builder.python, "-m", "pip", "install", "--quiet", "--no-warn-script-location"]
-    if (folder / "requirements.txt").is_file():
-        command = [*pip, "--requirement", "requirements.txt"]
-        builder.run("installing app_requirements", command, cwd=".")
-    wanted = [f"./{path}" for path in build.install]
-    if build.launcher:
-        wanted += LAUNCHER_REQUIREMENTS
-    if wanted:
-        builder.run("installing the application", [*pip, *wanted], cwd=".")
+    requirements = folder / "requirements.txt"
+    named = ["--requirement", "requirements.txt"] if requirements.is_file() else []
+    sources = [f"./{path}" for path in build.install]
+    launcher = list(LAUNCHER_REQUIREMENTS) if build.launcher else []
+    if named and b"--hash" in requirements.read_bytes():
+        # pip wants a hash of everything then, which a folder has not: what is installed is what
+        # the file names, and nothing beside it.
+        builder.run("installing app_requirements", [*pip, *named], cwd=".")
+        if sources:
+            builder.run("installing the application", [*pip, "--no-deps", *sources], cwd=".")
+        builder.run("checking app_requirements", [builder.python, "-m", "pip", "check"])
+        if launcher:
+            purpose = "finding what the launcher needs in app_requirements, which has hashes,"
+            builder.run(purpose, [*pip, "--no-index", *launcher])
+    elif named or sources or launcher:
+        # All at once: a conflict between them is an error, and no pin is undone by a later step.
+        builder.run("installing the application", [*pip, *named, *sources, *launcher], cwd=".")
     if build.launcher:
         query = "import sysconfig; print(sysconfig.get_path('purelib'))"
         packages = Path(builder.run("finding site-packages", [builder.python, "-c", query]).strip())
+        # The build's own interpreter said so, and it is root that writes there.
+        if not packages.resolve().is_relative_to((folder / "venv").resolve()):
+            raise ReleaseError(
+                f"site-packages of the virtual environment is {packages}, outside it"
+            )
         package = packages / "websockets_fleet"
         (folder / "launcher" / package.name).rename(package)
         (folder / "launcher").rmdir()
         builder.run("compiling", [builder.python, "-m", "compileall", "-q", str(package)])
     if build.check_config:
         command = [builder.python, "-m", "websockets_fleet", "--check", "--config", "-"]
-        builder.run("app_handler: the import check", command, build.check_config)
-    if build.program and not (folder / build.program).is_file():
-        raise ReleaseError(f"app_command: {build.program} is not in the release")
+        builder.run(
+            "app_handler: the import check", command, build.check_config, more=build.environment
+        )
+    check_program(folder, build.program)
+
+
+def check_program(folder: Path, program: str) -> None:
+    """Raise ReleaseError unless ``program``, a path in the release or empty, can be executed."""
+    path = folder / program
+    if program and not (path.is_file() and path.stat().st_mode & 0o111):
+        raise ReleaseError(f"app_command: {program} is no program in the release")
 
 
 @contextlib.contextmanager
@@ -241,16 +289,17 @@ def build(wanted: Build, identity: str) -> None:
             _own(folder, account.pw_uid, account.pw_gid, final=False)
             _fill(wanted, _Builder(folder, account))
             shutil.rmtree(folder / "home")
+            # From here on all of it is root's: what root writes goes where it should.
+            _own(folder, 0, group, final=True)
             _move_scripts(folder, releases / identity)
-            (folder / "release.env").write_text(f"APP_RELEASE={identity}\n")
+            _write_new(folder / "release.env", f"APP_RELEASE={identity}\n", group)
             description = {
                 "release": identity,
                 "version": wanted.label,
                 "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "python": wanted.python,
             }
-            (folder / "release.json").write_text(json.dumps(description, indent=2) + "\n")
-            _own(folder, 0, group, final=True)
+            _write_new(folder / "release.json", json.dumps(description, indent=2) + "\n", group)
             # What a rename makes visible must be on disk: a power cut leaves all or nothing.
             os.sync()
             folder.rename(releases / identity)

@@ -74,6 +74,10 @@ options:
         description: Octal mode, as a string.
         type: str
         default: '0755'
+  environment:
+    description:
+      - A JSON object, the environment of the commands in O(files[].validate). It shows nowhere.
+    type: str
   absent:
     description: Paths that must not be there. A directory goes with all that is in it.
     type: list
@@ -115,6 +119,7 @@ changed_paths:
   sample: [/etc/chat/server.toml]
 """
 
+import json
 import shlex
 from pathlib import Path
 
@@ -195,16 +200,21 @@ def main() -> None:
                     "mode": {"type": "str", "default": "0755"},
                 },
             },
+            "environment": {"type": "str", "no_log": True},
             "absent": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
 
+    environment = {
+        key: str(value) for key, value in json.loads(module.params["environment"] or "{}").items()
+    }
+
     def validate(entry: Entry, staged: str) -> None:
         if not entry.validate:
             return
         command = [word.replace("%s", staged) for word in shlex.split(entry.validate)]
-        code, output, error = module.run_command(command)
+        code, output, error = module.run_command(command, environ_update=environment)
         if code != 0:
             words = (error.strip() or output.strip()).replace(staged, entry.path)
             words = words.replace(Path(staged).name, Path(entry.path).name)
@@ -220,7 +230,7 @@ def main() -> None:
         outcome = lay(
             directories, files, module.params["absent"], validate, land, module.check_mode
         )
-    except FilesError as error:
+    except (FilesError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(
         changed=bool(outcome.changed_paths),

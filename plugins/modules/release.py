@@ -51,6 +51,11 @@ options:
     description: Text of the launcher's configuration, for the import check after the build.
     type: str
     default: ''
+  environment:
+    description:
+      - A JSON object, the environment that the processes will have. The import check needs it; it
+        shows nowhere.
+    type: str
   program:
     description: Path in the release of a program that must be there after the build.
     type: str
@@ -113,12 +118,16 @@ pruned:
   elements: str
 """
 
+import json
+from pathlib import Path
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.websockets.fleet.plugins.module_utils._release import (
     Build,
     ReleaseError,
     build,
+    check_program,
     current,
     find,
     home,
@@ -138,6 +147,7 @@ def main() -> None:
             "launcher": {"type": "bool", "default": True},
             "label": {"type": "str", "default": ""},
             "check_config": {"type": "str", "default": ""},
+            "environment": {"type": "str", "no_log": True},
             "program": {"type": "str", "default": ""},
             "keep": {"type": "int", "default": 5},
             "digest": {"type": "str"},
@@ -163,6 +173,8 @@ def main() -> None:
                 "after": f"release {identity}\n",
             },
         }
+        if present:
+            check_program(Path(result["path"]), params["program"])
         if not present and params["archive"] and not module.check_mode:
             build(
                 Build(
@@ -174,6 +186,10 @@ def main() -> None:
                     install=tuple(params["install"] or ()),
                     launcher=params["launcher"],
                     check_config=params["check_config"],
+                    environment={
+                        key: str(value)
+                        for key, value in json.loads(params["environment"] or "{}").items()
+                    },
                     program=params["program"],
                 ),
                 identity,

@@ -23,7 +23,6 @@ NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 HANDLER = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What the launcher and the role nginx take, both.
-PATH = re.compile(r"/[A-Za-z0-9._~/-]+")
 HEALTH_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
 MEMORY = re.compile(r"infinity|[1-9][0-9]*[KMGT]?")
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
@@ -113,8 +112,11 @@ def _what_runs(values: Mapping[str, Any]) -> list[str]:
         faults.append("app_handler and app_command are both empty: set exactly one of them")
     if handler and not HANDLER.fullmatch(str(handler)):
         faults.append(f"app_handler is {handler!r}: it must be module:callable, like chat:handler")
-    if command and (not isinstance(command, list) or not all(map(str, command))):
-        faults.append(f"app_command is {command!r}: it must be a list of words, none empty")
+    words = [str(word) for word in command] if isinstance(command, list) else [""]
+    # A word stands in a line of the unit.
+    if command and not all(word and word.isprintable() for word in words):
+        shape = "a list of words, none empty or of several lines"
+        faults.append(f"app_command is {command!r}: it must be {shape}")
     source, requirements = values.get("app_source"), values.get("app_requirements")
     if not source and not requirements:
         faults.append("app_source and app_requirements are both empty: there is nothing to install")

@@ -156,6 +156,7 @@ def test_a_changed_setting_is_rolled_out_process_by_process(fleet: Fleet) -> Non
         run = fleet.play("websockets.fleet.site", *change)
     assert run.code == 0, run.output
     assert load.failed == []
+    assert load.well > 100
     after = [server.main_pid(f"echo@{index}.service") for index in (1, 2, 3)]
     assert not set(before) & set(after)
     with fleet.client("lb1") as connection:

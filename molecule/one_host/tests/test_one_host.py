@@ -15,6 +15,8 @@ TRACES = f"find / -xdev -path /proc -prune -o -path /sys -prune -o {NAMES} -prin
 def test_echo_through_nginx_over_unix_sockets(fleet: Fleet) -> None:
     for _number in range(4):
         with fleet.client("box") as connection:
+            # What the application read from its environment when it was imported.
+            assert connection.recv() == "welcome"
             connection.send("hello")
             assert connection.recv() == "hello"
 
@@ -52,8 +54,25 @@ def test_the_processes_restart_one_by_one_and_the_service_answers(fleet: Fleet) 
     for unit in UNITS:
         fleet["box"].run(f"systemctl restart {unit}")
         with fleet.client("box") as connection:
+            # What the application read from its environment when it was imported.
+            assert connection.recv() == "welcome"
             connection.send("hello")
             assert connection.recv() == "hello"
+
+
+def test_a_secret_with_quotes_arrives_and_changes_nothing_twice(fleet: Fleet) -> None:
+    box = fleet["box"]
+    pid = box.main_pid(UNITS[0])
+    environment = box.run(f"tr '\\0' '\\n' < /proc/{pid}/environ").splitlines()
+    assert 'DATABASE_PASSWORD=quotes " and \\ back' in environment
+    run = fleet.play("websockets.fleet.site")
+    assert set(run.changed.values()) == {0}, run.output
+    changed = ("-e", '{"app_secrets": {"DATABASE_PASSWORD": "other \\\\ \\"one\\""}}')
+    run = fleet.play("websockets.fleet.site", *changed)
+    assert run.code == 0, run.output
+    pid = box.main_pid(UNITS[0])
+    environment = box.run(f"tr '\\0' '\\n' < /proc/{pid}/environ").splitlines()
+    assert 'DATABASE_PASSWORD=other \\ "one"' in environment
 
 
 def test_remove_asks_first(fleet: Fleet) -> None:

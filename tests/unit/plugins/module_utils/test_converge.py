@@ -261,11 +261,21 @@ def test_a_release_that_no_process_runs_well_is_taken_back(host: Host) -> None:
     report = finish(host)
     assert "release old is the current one again" in report.failed
     assert (link(host, "current"), link(host, "previous")) == ("releases/old", "releases/new")
-    # The other one was not touched.
+    # The other one was not touched; this one is sent back to the old release.
     assert host.found[2].healthy
     assert [words for words in host.said if words.startswith("restart")] == [
-        "restart chat@1.service"
+        "restart chat@1.service",
+        "restart chat@1.service",
     ]
+
+
+def test_a_switch_of_an_interrupted_run_is_taken_back_too(host: Host) -> None:
+    host.serve("old", "old")
+    # The run before this one was killed when it had switched and restarted nothing.
+    switch("chat", "new", apply=True)
+    host.outcome = crash
+    assert "release old is the current one again" in finish(host).failed
+    assert link(host, "current") == "releases/old"
 
 
 def test_a_release_that_some_process_runs_well_stays(host: Host) -> None:

@@ -64,6 +64,7 @@ def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setattr(subprocess, "run", as_self)
         monkeypatch.setattr(os, "chown", lambda *_arguments: None)
         monkeypatch.setattr(os, "lchown", lambda *_arguments: None)
+        monkeypatch.setattr(os, "fchown", lambda *_arguments: None)
     return folder / "chat"
 
 
@@ -148,7 +149,10 @@ def test_a_release_that_is_there_is_not_built_again(top: Path, wanted: Build) ->
 
 
 FAILURES = {
-    "the program is missing": ({"program": "app/other"}, "app_command: app/other is not in the"),
+    "the program is missing": (
+        {"program": "app/other"},
+        "app_command: app/other is no program in the",
+    ),
     "the interpreter fails": ({"python": "/bin/false"}, "creating the virtual environment failed"),
     "no interpreter": (
         {"python": "/no/python"},
@@ -352,7 +356,11 @@ def test_files_belong_to_root_and_the_group_of_the_account(
     monkeypatch.setattr(
         os, "lchown", lambda path, uid, gid: given.__setitem__(Path(path).name, (uid, gid))
     )
+    written: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "fchown", lambda _file, uid, gid: written.append((uid, gid)))
     build(wanted, "abc")
     group = grp.getgrgid(pwd.getpwuid(os.getuid()).pw_gid).gr_gid
-    assert {given[name] for name in ("serve", "release.json", "pip", "python")} == {(0, group)}
+    assert {given[name] for name in ("serve", "pip", "python")} == {(0, group)}
+    # release.env and release.json
+    assert written == [(0, group)] * 2
     assert top.is_dir()
