@@ -119,7 +119,6 @@ pruned:
 """
 
 import json
-from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -163,9 +162,10 @@ def main() -> None:
     try:
         identity = release_id(params["digest"], params["python"])
         present = find(name, identity)
+        path = home(name) / "releases" / identity
         result = {
             "release": identity,
-            "path": str(home(name) / "releases" / identity),
+            "path": str(path),
             "present": present,
             "changed": not present,
             "diff": {
@@ -174,7 +174,7 @@ def main() -> None:
             },
         }
         if present:
-            check_program(Path(result["path"]), params["program"])
+            check_program(path, params["program"])
         if not present and params["archive"] and not module.check_mode:
             build(
                 Build(
