@@ -369,7 +369,7 @@ def test_a_handler_that_does_not_import(fleet: Fleet, tmp_path: Path) -> None:
 def test_a_requirement_that_no_index_has(fleet: Fleet) -> None:
     requirement = "websockets-fleet-has-no-such-requirement==1"
     output = refusal(fleet, "app1", *APP_ALONE, *extra({"app_requirements": [requirement]}))
-    assert "installing app_requirements failed:" in output
+    assert "installing the application failed:" in output
     assert f"No matching distribution found for {requirement}" in output
 
 

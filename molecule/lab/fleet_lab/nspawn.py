@@ -172,10 +172,12 @@ def _processes(place: Place) -> set[int]:
     """Every process of the host: the one we started, and all in the host's control groups."""
     found: set[int] = set()
     for group in _groups(place):
-        for file in group.glob("**/cgroup.procs"):
-            with suppress(OSError):  # the group went meanwhile
+        # Groups go while they are looked at: os.walk() passes over one, Path.glob() fails.
+        for folder, _, _ in os.walk(group):
+            with suppress(OSError):
+                text = Path(folder, "cgroup.procs").read_text()
                 # 0 stands for a process that this process namespace can't see.
-                found.update(n for n in map(int, file.read_text().split()) if n > 1)
+                found.update(n for n in map(int, text.split()) if n > 1)
     started = _recorded(place)
     return found | {started} if started else found
 
