@@ -44,6 +44,8 @@ RESERVED = frozenset(
         "WATCHDOG_USEC",
     }
 )
+# What only a handler has, and does nothing unless it is set.
+LAUNCHERS = ("app_lifespan", "app_process_request")
 MOST_PROCESSES = 1024
 LAST_PORT = 65535
 
@@ -63,6 +65,8 @@ RANGES: dict[str, tuple[float, float, str]] = {
     "app_watchdog_seconds": (0, 3600, "seconds"),
     "app_keep_releases": (2, 1000, "releases"),
     "app_file_limit": (1024, 2**30, "descriptors"),
+    "app_tasks_max": (16, 2**20, "tasks"),
+    "app_cpu_weight": (1, 10000, "weight"),
 }
 COMPRESSION = {"window_bits": (9, 15), "memory_level": (1, 9)}
 
@@ -110,19 +114,29 @@ def _what_runs(values: Mapping[str, Any]) -> list[str]:
         )
     if not handler and not command:
         faults.append("app_handler and app_command are both empty: set exactly one of them")
-    if handler and not HANDLER.fullmatch(str(handler)):
-        faults.append(f"app_handler is {handler!r}: it must be module:callable, like chat:handler")
+    for name in ("app_handler", *LAUNCHERS):
+        value = values.get(name)
+        if value and command and name in LAUNCHERS:
+            faults.append(f"{name} is {value!r}: it is the launcher's, which serves no app_command")
+        if value and not HANDLER.fullmatch(str(value)):
+            faults.append(f"{name} is {value!r}: it must be module:callable, like chat:handler")
     words = [str(word) for word in command] if isinstance(command, list) else [""]
     # A word stands in a line of the unit.
     if command and not all(word and word.isprintable() for word in words):
         shape = "a list of words, none empty or of several lines"
         faults.append(f"app_command is {command!r}: it must be {shape}")
+    return faults
+
+
+def _what_is_installed(values: Mapping[str, Any]) -> list[str]:
+    faults = []
     source, requirements = values.get("app_source"), values.get("app_requirements")
     if not source and not requirements:
         faults.append("app_source and app_requirements are both empty: there is nothing to install")
     if requirements and not isinstance(requirements, list | str):
         faults.append(f"app_requirements is {requirements!r}: it must be a list or a path")
-    for name, value in (("app_source", source), ("app_requirements", requirements)):
+    paths = {"app_source": source, "app_requirements": requirements}
+    for name, value in (paths | {"app_wheelhouse": values.get("app_wheelhouse")}).items():
         if value and isinstance(value, str) and not Path(value).exists():
             faults.append(f"{name} is {value!r}: that does not exist on the controller")
     if not str(values.get("app_python", "/")).startswith("/"):
@@ -140,12 +154,11 @@ def _ranges(values: Mapping[str, Any]) -> list[str]:
         if number is None or not low <= number <= high:
             must = f"a whole number, {low} to {high}" if whole else f"{low} to {high}"
             faults.append(f"{name} is {values[name]!r}: it must be {must} ({unit})")
-    memory = values.get("app_memory_max", "infinity")
-    if not MEMORY.fullmatch(str(memory)):
-        faults.append(
-            f"app_memory_max is {memory!r}: it must be bytes, a number with K, M, G or T,"
-            f" or infinity"
-        )
+    for name in ("app_memory_max", "app_memory_high"):
+        memory = values.get(name, "infinity")
+        if not MEMORY.fullmatch(str(memory)):
+            shape = "bytes, a number with K, M, G or T, or infinity"
+            faults.append(f"{name} is {memory!r}: it must be {shape}")
     return faults
 
 
@@ -252,6 +265,7 @@ def _misspelt(values: Mapping[str, Any]) -> list[str]:
 RULES: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
     _name,
     _what_runs,
+    _what_is_installed,
     _kinds,
     _processes,
     _ranges,
