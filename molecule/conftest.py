@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import ssl
@@ -61,6 +62,25 @@ class Server:
         done = self.host.run(command)
         assert done.rc == 0, f"{self.name}: {command}\n{done.stdout}{done.stderr}"
         return str(done.stdout).strip()
+
+    def admin(self, index: int, path: str, app: str | None = None) -> tuple[int, str]:
+        """Ask one process over its admin socket; return the status and the body."""
+        app = app or self.variables["app_name"]
+        script = (
+            "import socket,sys;s=socket.socket(socket.AF_UNIX);s.settimeout(5);"
+            f"s.connect('/run/{app}/{index}.admin.sock');"
+            f"s.sendall(b'GET {path} HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n');"
+            "sys.stdout.write(s.makefile(newline='').read())"
+        )
+        head, _separator, body = self.run(f'python3 -c "{script}"').partition("\r\n\r\n")
+        return int(head.split()[1]), body
+
+    def status(self, index: int, app: str | None = None) -> dict[str, Any]:
+        """Return what one process says of itself."""
+        code, body = self.admin(index, "/status", app)
+        assert code == 200, body
+        found: dict[str, Any] = json.loads(body)
+        return found
 
     def main_pid(self, unit: str) -> int:
         """Return the process id of a unit's main process, 0 for none."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import json
 import ssl
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -12,22 +11,10 @@ import pytest
 from websockets.sync.client import connect
 
 if TYPE_CHECKING:
-    from conftest import Fleet, Server
+    from conftest import Fleet
 
 PROCESSES = 3
 SERVERS = ("app1", "app2")
-
-
-def admin(server: Server, index: int, path: str) -> tuple[int, str]:
-    """Ask one process over its admin socket."""
-    script = (
-        "import socket,sys;"
-        f"s=socket.socket(socket.AF_UNIX);s.connect('/run/echo/{index}.admin.sock');"
-        f"s.sendall(b'GET {path} HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n');"
-        "sys.stdout.write(s.makefile().read())"
-    )
-    head, _separator, body = server.run(f'python3 -c "{script}"').partition("\n\n")
-    return int(head.split()[1]), body.strip()
 
 
 def test_echo_through_the_load_balancer_with_its_certificate_checked(fleet: Fleet) -> None:
@@ -54,11 +41,11 @@ def test_the_processes_really_share_the_port(fleet: Fleet, name: str) -> None:
     listeners = server.run("ss -Htlnp sport = :8765").splitlines()
     pids = {line.split("pid=")[1].split(",")[0] for line in listeners}
     assert len(listeners) == len(pids) == PROCESSES
-    before = [json.loads(admin(server, i, "/status")[1])["opened_total"] for i in (1, 2, 3)]
+    before = [server.status(i)["opened_total"] for i in (1, 2, 3)]
     with ExitStack() as stack:
         for _number in range(60):
             stack.enter_context(connect(f"ws://{server.address}:8765/"))
-        after = [json.loads(admin(server, i, "/status")[1]) for i in (1, 2, 3)]
+        after = [server.status(i) for i in (1, 2, 3)]
     taken = [status["opened_total"] - first for status, first in zip(after, before, strict=True)]
     # The load balancer's health checks open none; 60 in one of three pots: (2/3)**60.
     assert sum(taken) == 60
@@ -70,11 +57,11 @@ def test_the_processes_really_share_the_port(fleet: Fleet, name: str) -> None:
 def test_every_process_is_well_and_says_so(fleet: Fleet, name: str) -> None:
     server = fleet[name]
     for index in range(1, PROCESSES + 1):
-        assert admin(server, index, "/healthz") == (200, "ok")
-        status = json.loads(admin(server, index, "/status")[1])
+        assert server.admin(index, "/healthz") == (200, "ok")
+        status = server.status(index)
         assert status["pid"] == server.main_pid(f"echo@{index}.service")
         assert status["instance"] == index
-        code, metrics = admin(server, index, "/metrics")
+        code, metrics = server.admin(index, "/metrics")
         assert code == 200
         assert "\nwebsockets_fleet_connections " in metrics
 
@@ -113,7 +100,7 @@ def test_port_80_only_redirects(fleet: Fleet) -> None:
 def test_the_running_kernel_has_what_the_file_says(fleet: Fleet, name: str) -> None:
     server = fleet[name]
     wanted = {}
-    for line in server.run("cat /etc/sysctl.d/60-echo.conf").splitlines():
+    for line in server.run("cat /etc/sysctl.d/60-websockets-fleet.conf").splitlines():
         if "=" in line and not line.startswith(("#", ";")):
             key, _equals, value = line.partition("=")
             wanted[key.strip().removeprefix("-")] = value.split()

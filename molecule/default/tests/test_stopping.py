@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -44,17 +43,6 @@ def close_code(connection: ClientConnection, seconds: float) -> int | None:
     raise AssertionError("nobody sent anything")
 
 
-def connections_of(server: Server, index: int) -> int:
-    """Ask a process how many connections it holds."""
-    text = server.run(
-        'python3 -c "import socket,sys;s=socket.socket(socket.AF_UNIX);'
-        f"s.connect('/run/echo/{index}.admin.sock');"
-        "s.sendall(b'GET /status HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n\\r\\n');"
-        'sys.stdout.write(s.makefile().read())"'
-    )
-    return int(json.loads(text.partition("\n\n")[2])["connections"])
-
-
 def test_sigterm_closes_its_own_connections_with_1001_and_no_others(fleet: Fleet) -> None:
     server = fleet["app1"]
     with ExitStack() as stack:
@@ -62,7 +50,7 @@ def test_sigterm_closes_its_own_connections_with_1001_and_no_others(fleet: Fleet
             stack.enter_context(connect(f"ws://{server.address}:8765/", ping_interval=None))
             for _number in range(CLIENTS)
         ]
-        held = connections_of(server, 2)
+        held = server.status(2)["connections"]
         assert 0 < held < CLIENTS
         started = time.monotonic()
         server.run("systemctl kill --kill-whom=main --signal=SIGTERM echo@2.service")
