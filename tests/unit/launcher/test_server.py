@@ -743,7 +743,6 @@ class TestApplication:
         ]
 
     def test_uvloop(self, launch: Launch) -> None:
-        pytest.importorskip("uvloop")
         launched = launch(ECHO_LOOP, 'event_loop = "uvloop"\n[drain]\nseconds = 0.5').ready()
 
         async def talk() -> None:
