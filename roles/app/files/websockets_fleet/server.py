@@ -36,7 +36,7 @@ from .admin import ListenError
 from .application import Application
 from .config import Config
 from .connections import CountedConnection, Counts
-from .drain import next_step
+from .drain import Pace
 from .last_resort import LastResort
 from .metrics import exporter
 from .notify import Notifier, watchdog_interval
@@ -332,11 +332,11 @@ class Service:
         random.shuffle(connections)
         closing: set[asyncio.Task[None]] = set()
         hurry = asyncio.create_task(self._hurry.wait())
+        pace = Pace(loop.time(), deadline)
         while connections and not closed.done():
-            left = 0.0 if self._hurry.is_set() else deadline - loop.time()
             # A close that is done leaves the two counts one after the other: don't trust a 0.
-            step = next_step(max(1, self.counts.open - len(closing)), left)
-            due = step.connections
+            step = pace.next_step(max(1, self.counts.open - len(closing)), loop.time())
+            due = len(connections) if self._hurry.is_set() else step.connections
             while connections and due:
                 connection = connections.pop()
                 if connection.state is State.OPEN:
