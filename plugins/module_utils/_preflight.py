@@ -11,6 +11,7 @@ import ipaddress
 import json
 import os
 import pwd
+import re
 import socket
 import subprocess
 from dataclasses import dataclass
@@ -170,6 +171,19 @@ def _ownership_faults(name: str, account: pwd.struct_passwd | None) -> list[str]
     ]
 
 
+def _systemd_version() -> int:
+    """Return the version of systemd, 0 where there is none."""
+    try:
+        done = subprocess.run(
+            ["systemctl", "--version"], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    # "systemd 252 (252.39-1~deb12u2)"; a candidate is "257~rc1".
+    found = re.match(r"systemd ([0-9]+)", done.stdout)
+    return int(found[1]) if found else 0
+
+
 def _python_facts(python: str) -> tuple[dict[str, Any], str]:
     """Return what the interpreter says of itself, or a fault."""
     wanted = f"it must be Python {'.'.join(map(str, MINIMUM_PYTHON))} or later"
@@ -269,5 +283,6 @@ def examine(
         "python_version": ".".join(map(str, facts.get("version", []))),
         "venv": facts.get("venv", False),
         "cpus": cpus,
+        "systemd_version": _systemd_version(),
     }
     return result, faults

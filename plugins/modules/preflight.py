@@ -73,6 +73,11 @@ venv:
   description: Whether the interpreter has the modules venv and ensurepip.
   returned: success
   type: bool
+systemd_version:
+  description: Version of systemd; 0 where there is none.
+  returned: success
+  type: int
+  sample: 252
 ansible_facts:
   description: The fact C(processor_nproc), the CPUs that a process of the host may use.
   returned: success
