@@ -12,6 +12,8 @@ import os
 import pwd
 import re
 import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.websockets.fleet.plugins.module_utils._preflight import (
@@ -22,7 +24,9 @@ from ansible_collections.websockets.fleet.plugins.module_utils._preflight import
 
 __all__ = [
     "Build",
+    "VirtualServer",
     "complaints",
+    "default_ports",
     "directive",
     "fleet_sites",
     "groups_of",
@@ -30,6 +34,7 @@ __all__ = [
     "obstacles",
     "parse_build",
     "parse_properties",
+    "parse_servers",
     "running_config",
     "stale_sockets",
     "welcome_page",
@@ -88,9 +93,94 @@ def fleet_sites(folder: Path) -> list[str]:
     )
 
 
-def obstacles(site: str, folder: Path, ports: list[int]) -> list[str]:
-    """Return what keeps nginx from having a site's file in ``folder`` and from its ports."""
+@dataclass(frozen=True)
+class VirtualServer:
+    """The names and TCP ports of one ``server`` block, and the ports it is the default of."""
+
+    names: frozenset[str]
+    ports: frozenset[int]
+    default_ports: frozenset[int]
+
+
+def parse_servers(text: str) -> list[VirtualServer]:
+    """Return the ``server`` blocks of a configuration file."""
+    text = re.sub(r"(?m)(^|\s)#.*", "", text)
     found = []
+    for start in re.finditer(r"\bserver\s*\{", text):
+        depth, end = 1, start.end()
+        while depth and end < len(text):
+            depth += {"{": 1, "}": -1}.get(text[end], 0)
+            end += 1
+        block = text[start.end() : end]
+        names = re.findall(r"(?:^|[;{}])\s*server_name\s+([^;]+);", block)
+        ports, defaults = set(), set()
+        # Without one, nginx listens on port 80.
+        for words in re.findall(r"(?:^|[;{}])\s*listen\s+([^;]+);", block) or ["80"]:
+            address, *options = words.split()
+            if address.startswith("unix:"):
+                continue
+            port = int(_first(r"(?:^|:)(\d+)$", address, "80"))
+            ports.add(port)
+            if "default_server" in options:
+                defaults.add(port)
+        found.append(
+            VirtualServer(
+                frozenset(name.lower() for name in " ".join(names).split()),
+                frozenset(ports),
+                frozenset(defaults),
+            )
+        )
+    return found
+
+
+def _servers(folder: Path) -> Iterator[tuple[Path, VirtualServer]]:
+    """Yield what the files in ``folder`` and those that nginx reads beside it serve."""
+    files = [folder.parent / "nginx.conf", *folder.glob("*.conf")]
+    files += (folder.parent / "sites-enabled").glob("*")
+    for path in sorted(files):
+        if path.is_file():
+            for server in parse_servers(path.read_text(encoding="utf-8", errors="replace")):
+                yield path, server
+
+
+def default_ports(site: str, folder: Path) -> list[int]:
+    """Return the ports that have a default server which is not the site's."""
+    own = folder / f"{site}.conf"
+    return sorted(
+        {port for path, server in _servers(folder) if path != own for port in server.default_ports}
+    )
+
+
+def _name_obstacles(site: str, folder: Path, ports: list[int], names: list[str]) -> list[str]:
+    own = folder / f"{site}.conf"
+    sites = fleet_sites(folder)
+    taken: dict[str, Path] = {}
+    known: set[str] = set()
+    for path, server in _servers(folder):
+        if path == own:
+            known |= server.names
+        elif server.ports.intersection(ports):
+            taken.update(dict.fromkeys(server.names, path))
+    found = []
+    for name in names:
+        if name.lower() in taken:
+            path = taken[name.lower()]
+            variable = "nginx_domain" if name == names[0] else "nginx_extra_names"
+            owner = f"the application {path.stem}" if path.stem in sites else "another site"
+            found.append(f"{variable} {name!r} is taken by {owner} ({path}): choose another name")
+    if site in sites and names and known.isdisjoint(name.lower() for name in names):
+        was = " ".join(sorted(known))
+        found.append(
+            f"nginx_domain is {names[0]!r}, and app_name {site!r} serves {was} on this host. For"
+            " another application choose another app_name; if this one gets another name, list"
+            " the old one in nginx_extra_names for one run"
+        )
+    return found
+
+
+def obstacles(site: str, folder: Path, ports: list[int], names: list[str]) -> list[str]:
+    """Return what keeps nginx from having a site's file in ``folder``, its ports and names."""
+    found = _name_obstacles(site, folder, ports, names)
     path = folder / f"{site}.conf"
     if path.exists() and site not in fleet_sites(folder):
         found.append(f"{path} is there and does not come from this collection: move it away")

@@ -29,6 +29,11 @@ options:
     description: Path of the role's drop-in for the nginx unit.
     type: path
     required: true
+  names:
+    description: Names of the site, the domain first, for RV(obstacles).
+    type: list
+    elements: str
+    default: []
   ports:
     description: Ports that nginx is to listen on, for RV(obstacles).
     type: list
@@ -70,7 +75,7 @@ installed:
   returned: always
   type: bool
 obstacles:
-  description: What keeps nginx from the site's file or from its ports, one sentence each.
+  description: What keeps nginx from the site's file, its ports or its names, one sentence each.
   returned: always
   type: list
   elements: str
@@ -103,6 +108,11 @@ main:
   description: Text of the main configuration.
   returned: when installed
   type: str
+default_ports:
+  description: TCP ports that have a default server which is not the site's.
+  returned: when installed
+  type: list
+  elements: int
 sites:
   description: Names of the sites that the role laid on this host.
   returned: when installed
@@ -161,6 +171,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.websockets.fleet.plugins.module_utils._nginx import (
     complaints,
+    default_ports,
     directive,
     fleet_sites,
     groups_of,
@@ -198,12 +209,14 @@ def _log_tail(path: Path) -> str:
 def read(module: AnsibleModule) -> dict[str, Any]:
     """Return what the host's nginx is and runs."""
     program = module.get_bin_path("nginx", opt_dirs=["/usr/sbin", "/usr/local/sbin"])
-    ports = module.params["ports"]
+    site = module.params["site"]
+    asked = module.params["ports"], module.params["names"]
     if program is None:
         conf_d = Path("/etc/nginx/conf.d")
-        return {"installed": False, "obstacles": obstacles(module.params["site"], conf_d, ports)}
+        return {"installed": False, "obstacles": obstacles(site, conf_d, *asked)}
     build = parse_build("".join(module.run_command([program, "-V"])[1:]))
     main_path = Path(build.conf_path)
+    conf_d = main_path.parent / "conf.d"
     main = _text(main_path)
     user = directive(main, "user", build.user)
 
@@ -231,8 +244,9 @@ def read(module: AnsibleModule) -> dict[str, Any]:
         "groups": groups_of(user),
         "main_path": str(main_path),
         "main": main,
-        "sites": fleet_sites(main_path.parent / "conf.d"),
-        "obstacles": obstacles(module.params["site"], main_path.parent / "conf.d", ports),
+        "sites": fleet_sites(conf_d),
+        "default_ports": default_ports(site, conf_d),
+        "obstacles": obstacles(site, conf_d, *asked),
         "welcome_page": welcome_page(main_path.parent, conffiles),
         "welcome_page_taken": "sites-enabled/default" in _text(Path(module.params["drop_in"])),
         "active": unit.get("ActiveState") in ("active", "reloading"),
@@ -253,6 +267,7 @@ def main() -> None:
             "site": {"type": "str", "required": True},
             "socket": {"type": "path", "required": True},
             "drop_in": {"type": "path", "required": True},
+            "names": {"type": "list", "elements": "str", "default": []},
             "ports": {"type": "list", "elements": "int", "default": []},
             "wait_config": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 15},

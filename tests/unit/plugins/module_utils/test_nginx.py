@@ -68,9 +68,9 @@ def test_knows_the_sites_of_the_role(tmp_path: Path) -> None:
 def test_a_site_of_somebody_else_is_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "chat.conf").write_text("# websockets.fleet site\n")
     (tmp_path / "shop.conf").write_text("server {}\n")
-    assert _nginx.obstacles("chat", tmp_path, []) == []
-    assert _nginx.obstacles("feed", tmp_path, []) == []
-    assert "shop.conf is there" in _nginx.obstacles("shop", tmp_path, [])[0]
+    assert _nginx.obstacles("chat", tmp_path, [], []) == []
+    assert _nginx.obstacles("feed", tmp_path, [], []) == []
+    assert "shop.conf is there" in _nginx.obstacles("shop", tmp_path, [], [])[0]
 
 
 def test_a_port_that_another_program_has_is_in_the_way(
@@ -78,11 +78,114 @@ def test_a_port_that_another_program_has_is_in_the_way(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        (fault,) = _nginx.obstacles("chat", tmp_path, [port])
+        (fault,) = _nginx.obstacles("chat", tmp_path, [port], [])
         assert f"port {port} is taken by" in fault
         assert f"(pid {os.getpid()})" in fault
         monkeypatch.setattr(_nginx, "process_of", lambda _inode: "nginx (pid 1)")
-        assert _nginx.obstacles("chat", tmp_path, [port]) == []
+        assert _nginx.obstacles("chat", tmp_path, [port], []) == []
+
+
+SITE = """# websockets.fleet site {name}
+server {{
+    listen 80;
+    listen [::]:80;
+    server_name {names};
+}}
+server {{
+    listen 443 ssl http2{default};
+    listen [::]:443 ssl http2{default};
+    server_name {names};
+    location / {{ return 404; }} # server_name in.a.comment;
+}}
+server {{
+    listen unix:/run/{name}.sock;
+}}
+"""
+
+
+def test_reads_names_and_ports_of_servers() -> None:
+    text = "http {\n#server { listen 1; }\nserver{listen 127.0.0.1; location / { } }\n}"
+    text += SITE.format(name="chat", names="Chat.example.com *.example.com", default=" deferred")
+    text += "server { server_name _; listen 127.0.0.1:8080 default_server; }"
+    names = frozenset({"chat.example.com", "*.example.com"})
+    nothing: frozenset[int] = frozenset()
+    assert _nginx.parse_servers(text) == [
+        _nginx.VirtualServer(frozenset(), frozenset({80}), nothing),
+        _nginx.VirtualServer(names, frozenset({80}), nothing),
+        _nginx.VirtualServer(names, frozenset({443}), nothing),
+        _nginx.VirtualServer(frozenset(), nothing, nothing),
+        _nginx.VirtualServer(frozenset({"_"}), frozenset({8080}), frozenset({8080})),
+    ]
+
+
+def test_the_first_site_of_a_port_stays_its_default(tmp_path: Path) -> None:
+    text = SITE.format(name="chat", names="chat.example.com", default=" default_server")
+    (tmp_path / "chat.conf").write_text(text)
+    assert _nginx.default_ports("chat", tmp_path) == []
+    assert _nginx.default_ports("a-shop", tmp_path) == [443]
+
+
+@pytest.fixture
+def two_sites(tmp_path: Path) -> Path:
+    """The folder of nginx's sites, with one of the role and one of somebody else."""
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    text = SITE.format(name="chat", names="chat.example.com www.example.com", default="")
+    (folder / "chat.conf").write_text(text)
+    (tmp_path / "sites-enabled").mkdir()
+    (tmp_path / "sites-enabled" / "blog").write_text(
+        "server { listen 443 ssl; server_name blog.example.com; }"
+    )
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("site", "ports", "names", "words"),
+    [
+        ("shop", [80, 443], ["shop.example.com", "example.com"], []),
+        ("shop", [8080, 8443], ["chat.example.com"], []),
+        ("chat", [80, 443], ["chat.example.com"], []),
+        ("chat", [80, 443], ["talk.example.com", "chat.example.com"], []),
+        (
+            "shop",
+            [80, 443],
+            ["Chat.example.com", "www.example.com"],
+            [
+                "nginx_domain 'Chat.example.com' is taken by the application chat (",
+                "nginx_extra_names 'www.example.com' is taken by the application chat (",
+            ],
+        ),
+        (
+            "shop",
+            [80, 443],
+            ["blog.example.com"],
+            ["nginx_domain 'blog.example.com' is taken by another site ("],
+        ),
+        (
+            "chat",
+            [80, 443],
+            ["shop.example.com"],
+            [
+                (
+                    "nginx_domain is 'shop.example.com', and app_name 'chat' serves"
+                    " chat.example.com www.example.com on this host"
+                )
+            ],
+        ),
+    ],
+)
+def test_a_name_belongs_to_one_site(
+    two_sites: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    site: str,
+    ports: list[int],
+    names: list[str],
+    words: list[str],
+) -> None:
+    monkeypatch.setattr(_nginx, "listening", list)
+    found = _nginx.obstacles(site, two_sites, ports, names)
+    assert len(found) == len(words)
+    assert all(fault.startswith(start) for fault, start in zip(found, words, strict=True))
 
 
 @pytest.mark.parametrize(
