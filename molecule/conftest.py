@@ -40,10 +40,10 @@ class Run:
 class Server:
     """One host of the lab, asked as root."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, inventory: str = INVENTORY) -> None:
         self.name = name
         self.host: Host = testinfra.get_host(
-            f"ansible://{name}?ansible_inventory={INVENTORY}&sudo=true"
+            f"ansible://{name}?ansible_inventory={inventory}&sudo=true"
         )
 
     @cached_property
@@ -130,17 +130,17 @@ class Client:
 class Fleet:
     """The scenario's hosts and what an engineer does with them."""
 
-    def __init__(self) -> None:
+    def __init__(self, inventory: str = INVENTORY) -> None:
+        self.inventory = inventory
         self.servers: dict[str, Server] = {}
 
     def __getitem__(self, name: str) -> Server:
         """Return a host by its name in the inventory."""
-        return self.servers.setdefault(name, Server(name))
+        return self.servers.setdefault(name, Server(name, self.inventory))
 
-    @staticmethod
-    def command(playbook: str, *arguments: str) -> list[str]:
+    def command(self, playbook: str, *arguments: str) -> list[str]:
         """Return the command line that runs a playbook on this scenario's hosts."""
-        return ["ansible-playbook", "-i", INVENTORY, playbook, *arguments]
+        return ["ansible-playbook", "-i", self.inventory, playbook, *arguments]
 
     def play(self, playbook: str, *arguments: str) -> Run:
         """Run a playbook to its end, with the colours off."""
