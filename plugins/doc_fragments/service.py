@@ -33,7 +33,14 @@ options:
     type: int
     default: 8765
   health_path:
-    description: Path that a healthy program answers with a 2xx status. Empty for a connection only.
+    description: Path that a program is asked for. Empty for a connection only.
     type: str
     default: ''
+  health_check:
+    description:
+      - How a program is asked. V(http), a C(GET) that gives a 2xx status; V(websocket), an opening
+        handshake; V(tcp), a connection. The launcher has its admin socket for it.
+    type: str
+    choices: [http, websocket, tcp]
+    default: http
 """

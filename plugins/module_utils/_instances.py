@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import http.client
 import json
+import os
 import re
 import socket
 import subprocess
@@ -50,6 +53,10 @@ PROPERTIES = (
     "Result",
 )
 ESTABLISHED = "01"
+# RFC 6455, 1.3: what a server joins to the key of a handshake.
+HANDSHAKE_SUFFIX = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+# FIN and close, two bytes masked with zeroes: the code 1000.
+CLOSE_FRAME = b"\x88\x82\0\0\0\0\x03\xe8"
 
 
 # The options of the documentation fragment "service".
@@ -64,6 +71,7 @@ SERVICE_ARGUMENTS: dict[str, dict[str, Any]] = {
     "bind": {"type": "str", "default": "127.0.0.1"},
     "port": {"type": "int", "default": 8765},
     "health_path": {"type": "str", "default": ""},
+    "health_check": {"type": "str", "choices": ["http", "websocket", "tcp"], "default": "http"},
 }
 
 
@@ -85,7 +93,9 @@ class Service:
     bind: str
     port: int
     health_path: str
-    """Path that a program answers with a 2xx status; empty: a connection is enough."""
+    """Path that a program is asked for; empty: a connection is enough."""
+    health_check: str
+    """How it is asked: ``http`` for a 2xx status, ``websocket`` for a handshake, or ``tcp``."""
     start_seconds: float
 
     def unit(self, index: int) -> str:
@@ -258,17 +268,51 @@ def _get(address: str | tuple[str, int], path: str) -> tuple[int, bytes]:
         connection.close()
 
 
+def _handshake(address: str | tuple[str, int], path: str) -> str:
+    """Open a WebSocket connection and close it in order; return what is wrong with it."""
+    key = base64.b64encode(os.urandom(16)).decode()
+    digest = hashlib.sha1((key + HANDSHAKE_SUFFIX).encode(), usedforsecurity=False).digest()
+    connection = _Connection(address)
+    try:
+        headers = {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Key": key,
+            "Sec-WebSocket-Version": "13",
+        }
+        connection.request("GET", path, headers=headers)
+        response = connection.getresponse()
+        if response.status != 101:
+            return str(response.status)
+        if response.getheader("Sec-WebSocket-Accept", "") != base64.b64encode(digest).decode():
+            return "the Sec-WebSocket-Accept of the answer is wrong"
+        # It is well by now. A server that hears nothing of the end would count 1006, and one
+        # whose answer is not waited for a reset.
+        with contextlib.suppress(OSError):
+            connection.sock.sendall(CLOSE_FRAME)
+            deadline = time.monotonic() + HEALTH_SECONDS
+            while time.monotonic() < deadline and connection.sock.recv(1 << 16):
+                pass
+    finally:
+        connection.close()
+    return ""
+
+
 def _health(service: Service, index: int) -> tuple[bool, str]:
     """Ask one process whether it is well; return the answer and its words."""
+    address: str | tuple[str, int]
     if service.launcher:
-        address: str | tuple[str, int] = service.admin_socket(index)
-        path = "/healthz"
+        address, path, kind = service.admin_socket(index), "/healthz", "http"
     else:
-        address, path = service.address(index), service.health_path
+        address, path, kind = service.address(index), service.health_path, service.health_check
     try:
-        code, _body = _get(address, path)
+        if kind == "websocket":
+            wrong = _handshake(address, path)
+            return not wrong, f"handshake on {path}: {wrong}" if wrong else "ok"
+        code, _body = _get(address, "" if kind == "tcp" else path)
     except (OSError, http.client.HTTPException) as error:
-        return False, str(error) or type(error).__name__
+        words = str(error) or type(error).__name__
+        return False, f"handshake on {path}: {words}" if kind == "websocket" else words
     if not 200 <= code < 300:
         return False, f"GET {path}: {code}"
     return True, "ok"

@@ -17,14 +17,19 @@ import yaml
 
 __all__ = ["app_faults", "balancer_faults"]
 
-SPECS = Path(__file__).parents[2] / "roles" / "app" / "meta" / "argument_specs.yml"
+ROLE = Path(__file__).parents[2] / "roles" / "app"
+SPECS = ROLE / "meta" / "argument_specs.yml"
+VARIABLES = ROLE / "vars" / "main.yml"
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 HANDLER = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # What the launcher and the role nginx take, both.
 HEALTH_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+/?")
+# The path of a handshake goes into a request as it is; nginx is not concerned.
+HANDSHAKE_PATH = re.compile(r"/[!-\"$-~]*")
 MEMORY = re.compile(r"infinity|[1-9][0-9]*[KMGT]?")
+CPUS = re.compile(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", re.ASCII)
 NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?", re.ASCII)
 WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
 # What they name comes with systemd or with the collection: no look at a fresh host tells.
@@ -93,6 +98,13 @@ def _specification() -> dict[str, dict[str, Any]]:
             "options"
         ]
     return options
+
+
+@functools.cache
+def _directives() -> list[str]:
+    """Return the directives of the unit's sandbox."""
+    with VARIABLES.open() as stream:
+        return list(yaml.safe_load(stream)["__app_hardening"])
 
 
 def _name(values: Mapping[str, Any]) -> list[str]:
@@ -194,6 +206,42 @@ def _processes(values: Mapping[str, Any]) -> list[str]:
     return []
 
 
+def _cpus(values: Mapping[str, Any]) -> list[str]:
+    affinity = str(values.get("app_cpu_affinity", ""))
+    if not affinity:
+        return []
+    ranges = [CPUS.fullmatch(part) for part in affinity.split(",")]
+    if not all(found and int(found[1]) <= int(found[2] or found[1]) for found in ranges):
+        return [f"app_cpu_affinity is {affinity!r}: it must be numbers and ranges, like 0-3,5"]
+    if values.get("app_processes", "auto") == "auto":
+        both = f"app_cpu_affinity is {affinity!r} and app_processes is auto"
+        return [f"{both}, which counts all CPUs of the host: set app_processes to a number"]
+    return []
+
+
+def _hardening(values: Mapping[str, Any]) -> list[str]:
+    entries = values.get("app_hardening") or {}
+    if not isinstance(entries, Mapping):
+        return [f"app_hardening is {entries!r}: it must be a dictionary of directives"]
+    faults = []
+    for name, value in entries.items():
+        if name not in _directives():
+            close = difflib.get_close_matches(str(name), _directives(), 1)
+            wish = f"did you mean {close[0]}?" if close else "docs/security.md lists them"
+            faults.append(f"app_hardening has {name!r}, no directive of the sandbox: {wish}")
+            continue
+        words = value if isinstance(value, list) else [value]
+        # Each stands on a line of the unit; a backslash would take in the next one.
+        if not all(
+            isinstance(word, bool)
+            or (isinstance(word, str) and (word.isprintable() and not word.endswith("\\")))
+            for word in words
+        ):
+            shape = "a boolean, a string of one line, or a list of such strings"
+            faults.append(f"app_hardening.{name} is {value!r}: it must be {shape}")
+    return faults
+
+
 def _compression(values: Mapping[str, Any]) -> list[str]:
     compression = values.get("app_compression", "disabled")
     if compression == "disabled":
@@ -244,11 +292,18 @@ def _bind(values: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _health_path(values: Mapping[str, Any]) -> list[str]:
-    path = values.get("app_health_path", "/healthz") or ""
-    if HEALTH_PATH.fullmatch(str(path)) or (not path and not values.get("app_handler")):
-        return []
-    return [f"app_health_path is {path!r}: it must be a path such as /healthz"]
+def _health(values: Mapping[str, Any]) -> list[str]:
+    path = str(values.get("app_health_path", "/healthz") or "")
+    kind = values.get("app_health_check", "http")
+    handler = values.get("app_handler")
+    if handler and kind != "http":
+        return [f"app_health_check is {kind!r}: a handler is asked by its admin socket, leave it"]
+    if kind == "websocket":
+        shape, well = "a path for the handshake, such as /", bool(HANDSHAKE_PATH.fullmatch(path))
+    else:
+        shape = "a path such as /healthz"
+        well = bool(HEALTH_PATH.fullmatch(path)) or (not path and not handler)
+    return [] if well else [f"app_health_path is {path!r}: it must be {shape}"]
 
 
 def _misspelt(values: Mapping[str, Any]) -> list[str]:
@@ -268,9 +323,11 @@ RULES: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
     _what_is_installed,
     _kinds,
     _processes,
+    _cpus,
+    _hardening,
     _ranges,
     _bind,
-    _health_path,
+    _health,
     _compression,
     _environment,
     _misspelt,

@@ -36,6 +36,7 @@ SERVICE = Service(
     bind="127.0.0.1",
     port=8765,
     health_path="",
+    health_check="http",
     start_seconds=5,
 )
 

@@ -10,9 +10,11 @@ import os
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection, serve, unix_serve
 
 from ansible_collections.websockets.fleet.plugins.module_utils import _instances
 from ansible_collections.websockets.fleet.plugins.module_utils._instances import (
@@ -44,6 +49,7 @@ SERVICE = Service(
     bind="127.0.0.1",
     port=8765,
     health_path="",
+    health_check="http",
     start_seconds=30,
 )
 PROGRAM = replace(SERVICE, launcher=False)
@@ -215,6 +221,82 @@ def test_a_process_that_takes_connections_and_says_nothing_is_not_well(
         program = replace(PROGRAM, port=server.getsockname()[1])
         assert _instances._health(replace(program, health_path="/"), 1) == (False, "timed out")
         assert _instances._health(program, 1) == (True, "ok")
+
+
+@contextmanager
+def shaking_hands(address: str | tuple[str, int]) -> Iterator[tuple[int, list[int | None]]]:
+    """Serve WebSockets on /chat?room=1 alone; give the port and the codes of what closed."""
+    codes: list[int | None] = []
+
+    def greet(connection: ServerConnection) -> None:
+        with suppress(ConnectionClosed):
+            connection.send("welcome")
+            connection.recv(timeout=5)
+        codes.append(connection.close_code)
+
+    def check(connection: ServerConnection, request: Request) -> Response | None:
+        elsewhere = request.path != "/chat?room=1"
+        return connection.respond(HTTPStatus.FORBIDDEN, "no") if elsewhere else None
+
+    if isinstance(address, str):
+        server = unix_serve(greet, address, process_request=check)
+    else:
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        listener = socket.create_server(address, family=family)
+        server = serve(greet, sock=listener, process_request=check)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield (0 if isinstance(address, str) else server.socket.getsockname()[1]), codes
+    finally:
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1", "::1"])
+def test_a_program_is_well_when_it_takes_a_handshake(bind: str) -> None:
+    with shaking_hands((bind, 0)) as (port, codes):
+        program = replace(PROGRAM, bind=bind, port=port, health_check="websocket")
+        asked = replace(program, health_path="/chat?room=1")
+        assert _instances._health(asked, 1) == (True, "ok")
+        # It was closed as a client does who leaves.
+        deadline = time.monotonic() + 5
+        while not codes and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert codes == [1000]
+        refused = (False, "handshake on /: 403")
+        assert _instances._health(replace(program, health_path="/"), 1) == refused
+
+
+def test_a_program_on_a_unix_socket_takes_a_handshake_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "1.sock")
+    monkeypatch.setattr(Service, "address", lambda *_arguments: path)
+    program = replace(PROGRAM, health_check="websocket", health_path="/chat?room=1")
+    with shaking_hands(path):
+        assert _instances._health(program, 1) == (True, "ok")
+    gone = (False, "handshake on /chat?room=1: [Errno 111] Connection refused")
+    assert _instances._health(program, 1) == gone
+
+
+def test_what_is_no_handshake_is_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_instances, "HEALTH_SECONDS", 0.2)
+    program = replace(PROGRAM, health_check="websocket", health_path="/200")
+    with answering(("127.0.0.1", 0)) as server:
+        answer = _instances._health(replace(program, port=server.server_port), 1)
+    assert answer == (False, "handshake on /200: 200")
+
+    monkeypatch.setattr(_instances, "HANDSHAKE_SUFFIX", "")
+    with shaking_hands(("127.0.0.1", 0)) as (port, _codes):
+        asked = replace(program, port=port, health_path="/chat?room=1")
+        healthy, words = _instances._health(asked, 1)
+    assert (healthy, "Sec-WebSocket-Accept" in words) == (False, True)
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asked = replace(program, port=silent.getsockname()[1])
+        assert _instances._health(asked, 1) == (False, "handshake on /200: timed out")
+        assert _instances._health(replace(asked, health_check="tcp"), 1) == (True, "ok")
 
 
 # Connections, read from the kernel
