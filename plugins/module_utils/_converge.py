@@ -22,6 +22,8 @@ from ansible_collections.websockets.fleet.plugins.module_utils._instances import
     enabled,
     now,
     observe,
+    sandbox_words,
+    was_started,
 )
 from ansible_collections.websockets.fleet.plugins.module_utils._release import home
 
@@ -138,9 +140,16 @@ def _fail(service: Service, systemd: Systemd, decision: Decision, report: Report
     """Note the failure and, where nothing runs well on the release, take the switch back."""
     report.failed = decision.text
     for index in decision.indices:
-        journal = systemd.journal(service.unit(index))
+        exit_words = report.found[index].exit
+        if was_started(exit_words):
+            journal = systemd.journal(service.unit(index))
+        else:
+            journal = systemd.journal(service.unit(index), 2, "journal")
         if journal:
             report.failed += f"\nits last log lines:\n{journal}"
+        hint = sandbox_words(exit_words, journal)
+        if hint:
+            report.failed += f"\n{hint}"
     survivors = [
         instance
         for instance in report.found.values()

@@ -31,10 +31,13 @@ __all__ = [
     "decide",
     "describe",
     "enabled",
+    "file_limit_of",
     "now",
     "observe",
     "parse_show",
+    "sandbox_words",
     "service_from",
+    "was_started",
 ]
 
 ETC = Path("/etc")
@@ -183,14 +186,17 @@ class Systemd:
         """Return the properties of every loaded process of an application."""
         return self.run("show", f"{name}@*.service", f"--property={','.join(PROPERTIES)}")
 
-    def journal(self, unit: str, lines: int = 12) -> str:
-        """Return the last lines that a unit logged."""
+    def journal(self, unit: str, lines: int = 12, source: str = "stdout") -> str:
+        """Return the last lines that a unit logged, its program's own (``stdout``).
+
+        With the source ``journal``, those in which systemd says why it could not start it.
+        """
         with contextlib.suppress(OSError, subprocess.TimeoutExpired):
             done = subprocess.run(
                 [
                     *("journalctl", "--quiet", "--no-pager", "--output=cat", f"-n{lines}"),
-                    # The program's own words, without systemd's of each start.
-                    *(f"-u{unit}", "_TRANSPORT=stdout"),
+                    *(f"-u{unit}", f"_TRANSPORT={source}"),
+                    *(("-perr",) if source == "journal" else ()),
                 ],
                 capture_output=True,
                 text=True,
@@ -212,6 +218,33 @@ def parse_show(text: str, name: str) -> dict[int, dict[str, str]]:
         if match:
             found[int(match[1])] = values
     return found
+
+
+# What systemd ends a process with that it could not set up, but for a program that is not there.
+SETUP_STATUS = re.compile(r"exit-code \(status (2[0-3][0-9]|24[0-5])\)")
+NO_PROGRAM = "exit-code (status 203)"
+# What a program says of a call that was refused, and the status of one that was ended for it.
+REFUSED = re.compile(
+    r"Operation not permitted|Permission denied|Read-only file system|Network is unreachable"
+    r"|Address family not supported|PermissionError|Temporary failure in name resolution"
+)
+SIGSYS = re.compile(r"(signal|core-dump) \(status 31\)")
+
+
+def was_started(exit_words: str) -> bool:
+    """Return whether systemd came as far as starting a process that ended with these words."""
+    return not SETUP_STATUS.fullmatch(exit_words)
+
+
+def sandbox_words(exit_words: str, journal: str) -> str:
+    """Point to the unit's sandbox where it may be why a process ended; else return nothing."""
+    setup_failed = not was_started(exit_words) and exit_words != NO_PROGRAM
+    if setup_failed or SIGSYS.fullmatch(exit_words) or REFUSED.search(journal):
+        return (
+            "the sandbox of its unit may be why: app_hardening relaxes single directives, "
+            "docs/security.md says what each forbids"
+        )
+    return ""
 
 
 def _environment(pid: int) -> dict[str, str]:
@@ -496,8 +529,8 @@ def now() -> float:
     return time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
-def _limit_of(pid: int) -> int | None:
-    """Return how many files a process may really open."""
+def file_limit_of(pid: int) -> int | None:
+    """Return how many files a process may really open, ``None`` where it is gone."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/limits").read_text().splitlines():
             if line.startswith("Max open files"):
@@ -531,7 +564,7 @@ def describe(service: Service, instance: Instance) -> dict[str, Any]:
         "restarts": instance.restarts,
         "connections": connections,
         "memory_bytes": _memory_of(pid) if pid else None,
-        "file_limit": _limit_of(pid) if pid else None,
+        "file_limit": file_limit_of(pid) if pid else None,
         "healthy": instance.healthy,
         "health": instance.health,
     }

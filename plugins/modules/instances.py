@@ -41,6 +41,12 @@ options:
     description: In check mode, whether other secrets would be on the host by now.
     type: bool
     default: false
+  file_limit:
+    description:
+      - Number of files that a process should be able to open. Where the host gives less, a warning
+        says so. 0 asks for no number.
+    type: int
+    default: 0
   attempted:
     description: Set by the action plugin.
     type: dict
@@ -95,6 +101,7 @@ processes:
       state: active
       release: 5b0f3c1d9a2e
       fingerprint: 2f6c1b7a
+      file_limit: 65536
       healthy: true
       health: ok
 """
@@ -114,6 +121,7 @@ from ansible_collections.websockets.fleet.plugins.module_utils._instances import
     SERVICE_ARGUMENTS,
     Systemd,
     SystemdError,
+    file_limit_of,
     observe,
     service_from,
 )
@@ -123,7 +131,11 @@ def describe(report: Report) -> list[dict[str, object]]:
     """Return the processes of a report as the module's result shows them."""
     keys = ("index", "pid", "release", "fingerprint", "healthy", "health")
     return [
-        {"state": instance.active} | {key: asdict(instance)[key] for key in keys}
+        {key: asdict(instance)[key] for key in keys}
+        | {
+            "state": instance.active,
+            "file_limit": file_limit_of(instance.pid) if instance.pid else None,
+        }
         for instance in report.found.values()
     ]
 
@@ -139,6 +151,7 @@ def main() -> None:
             **SERVICE_ARGUMENTS,
             "start_seconds": {"type": "float", "default": 30.0},
             "new_secrets": {"type": "bool", "default": False},
+            "file_limit": {"type": "int", "default": 0},
             "attempted": {"type": "dict", "default": {}},
             "switched": {"type": "bool", "default": False},
             "slice_seconds": {"type": "float", "default": 2.0},

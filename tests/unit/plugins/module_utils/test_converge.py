@@ -110,9 +110,9 @@ class Host(Systemd):
         elif verb == "disable":
             link.unlink()
 
-    def journal(self, unit: str, lines: int = 12) -> str:
+    def journal(self, unit: str, lines: int = 12, source: str = "stdout") -> str:
         assert lines
-        return f"last words of {unit}"
+        return f"last words of {unit} on {source}"
 
     def serve(self, *releases: str) -> None:
         """Be as an earlier run left it, each process on a release."""
@@ -250,10 +250,18 @@ def test_a_release_that_crashes_ends_the_run_with_its_last_words(host: Host) -> 
     report = finish(host)
     assert not report.done
     assert "chat@1.service did not stay up: exit-code (status 1)" in report.failed
-    assert "last words of chat@1.service" in report.failed
+    assert "last words of chat@1.service on stdout" in report.failed
+    assert "app_hardening" not in report.failed
     # There is nothing to go back to, and a boot starts nothing of it.
     assert link(host, "current") == "releases/new"
     assert not any(words.startswith("enable") for words in host.said)
+
+
+def test_a_sandbox_that_systemd_cannot_set_up_is_named_in_its_words(host: Host) -> None:
+    host.outcome = lambda instance: replace(crash(instance), exit="exit-code (status 226)")
+    report = finish(host)
+    assert "last words of chat@1.service on journal" in report.failed
+    assert "app_hardening" in report.failed
 
 
 def test_a_release_that_no_process_runs_well_is_taken_back(host: Host) -> None:

@@ -37,6 +37,8 @@ from ansible_collections.websockets.fleet.plugins.module_utils._instances import
     decide,
     observe,
     parse_show,
+    sandbox_words,
+    was_started,
 )
 
 SERVICE = Service(
@@ -109,6 +111,31 @@ def test_a_refusal_of_systemctl_is_repeated(
     with pytest.raises(SystemdError, match=r"systemctl start: .*No such file"):
         Systemd().run("start", "a")
     assert Systemd().journal("a") == ""
+
+
+# Why a process ended
+
+
+@pytest.mark.parametrize(
+    ("exit_words", "journal", "started", "hint"),
+    [
+        ("exit-code (status 1)", "KeyError: 'DATABASE'", True, False),
+        ("exit-code (status 1)", "OSError: [Errno 30] Read-only file system: 'a.db'", True, True),
+        ("exit-code (status 1)", "OSError: [Errno 101] Network is unreachable", True, True),
+        ("signal (status 31)", "", True, True),
+        ("signal (status 9)", "", True, False),
+        ("exit-code (status 226)", "/data: No such file or directory", False, True),
+        # The program is not there: no sandbox is to blame.
+        ("exit-code (status 203)", "No such file or directory", False, False),
+        ("exit-code (status 199)", "", True, False),
+        ("watchdog (status 6)", "", True, False),
+    ],
+)
+def test_the_sandbox_is_named_where_it_may_be_why(
+    exit_words: str, journal: str, started: bool, hint: bool
+) -> None:
+    assert was_started(exit_words) == started
+    assert ("app_hardening" in sandbox_words(exit_words, journal)) == hint
 
 
 # Where a process listens
