@@ -1,0 +1,82 @@
+"""SIGTERM to a process that holds 2,000 connections."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+import pytest
+from websockets.asyncio.client import ClientConnection
+from websockets.protocol import State
+
+if TYPE_CHECKING:
+    from conftest import Fleet
+
+    from .conftest import Echoes, Hold, OpenOne, Unit
+
+CONNECTIONS = 2000
+DRAIN_SECONDS = 10
+CLOSE_TIMEOUT = 2
+CLOSE_CODE = 1012
+SHARE = CONNECTIONS / DRAIN_SECONDS
+
+
+async def closed_at(connection: ClientConnection) -> float:
+    """When the connection has ended."""
+    await connection.wait_closed()
+    return time.monotonic()
+
+
+@pytest.mark.parametrize("name", ["app1", "app2"])
+def test_2000_connections_are_closed_evenly_and_nobody_else_notices(
+    fleet: Fleet,
+    units: dict[str, list[Unit]],
+    hold: Hold,
+    open_one: OpenOne,
+    echoes: Echoes,
+    name: str,
+) -> None:
+    server, unit = fleet[name], units[name][0]
+
+    async def drain() -> None:
+        async with hold(server, unit.index, CONNECTIONS, 20) as crowd:
+            assert (await unit.status())["connections"] == CONNECTIONS
+            watched = [asyncio.create_task(closed_at(connection)) for connection in crowd.here]
+            began = await unit.stop()
+            await asyncio.sleep(DRAIN_SECONDS / 2)
+
+            # In the middle of it: this process says so, and takes nobody new.
+            assert await asyncio.to_thread(server.admin, unit.index, "/healthz") == (
+                503,
+                "draining",
+            )
+            status = await unit.status()
+            assert status["draining"] is True
+            assert status["closed_total"][str(CLOSE_CODE)] == pytest.approx(
+                CONNECTIONS / 2, abs=2 * SHARE
+            )
+            assert await units[name][1].healthy()
+            for _number in range(20):
+                hello, connection = await open_one(server)
+                assert hello["instance"] != unit.index
+                await connection.close()
+            async with fleet.connect("app1") as through:
+                await through.recv()
+                assert await echoes(through)
+            # Who is not closed yet is served as before.
+            still = next(one for one in reversed(crowd.here) if one.state is State.OPEN)
+            assert await echoes(still)
+
+            when = sorted(await asyncio.gather(*watched))
+            ending = await unit.ending(began, DRAIN_SECONDS + CLOSE_TIMEOUT + 5)
+            assert (ending.status, ending.result) == ("0", "success")
+            assert ending.seconds < DRAIN_SECONDS + CLOSE_TIMEOUT
+            assert {connection.close_code for connection in crowd.here} == {CLOSE_CODE}
+            assert DRAIN_SECONDS - 1 < when[-1] - when[0] < DRAIN_SECONDS + 0.5
+            busiest = max(bisect_left(when, one + 1) - index for index, one in enumerate(when))
+            assert busiest <= 1.5 * SHARE
+            assert all(await asyncio.gather(*map(echoes, crowd.elsewhere)))
+
+    asyncio.run(drain())
