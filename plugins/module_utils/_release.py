@@ -30,6 +30,7 @@ __all__ = [
     "current",
     "find",
     "home",
+    "in_use",
     "prune",
     "release_id",
 ]
@@ -295,6 +296,8 @@ def build(wanted: Build, identity: str) -> None:
             _write_new(folder / "release.env", f"APP_RELEASE={identity}\n", group)
             description = {
                 "release": identity,
+                # The same on every host, whatever its interpreter.
+                "inputs": wanted.digest,
                 "version": wanted.label,
                 "built": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "python": wanted.python,
@@ -310,7 +313,7 @@ def build(wanted: Build, identity: str) -> None:
                 shutil.rmtree(folder)
 
 
-def _in_use(releases: Path) -> set[str]:
+def in_use(releases: Path) -> set[str]:
     """Return the names of the releases that some process has as its working directory."""
     found: set[str] = set()
     for link in Path("/proc").glob("[0-9]*/cwd"):
@@ -322,11 +325,12 @@ def _in_use(releases: Path) -> set[str]:
 def prune(name: str, identity: str, keep: int, *, remove: bool) -> list[str]:
     """Return (and remove) the oldest releases beyond ``keep``.
 
-    Never the release of ``identity``, the current one, the previous one, or one that runs.
+    Never the release of ``identity``, the current one, the previous one, the one that somebody
+    went back from, or one that runs.
     """
     releases = home(name) / "releases"
-    kept = {identity} | _in_use(releases)
-    for link in ("current", "previous"):
+    kept = {identity} | in_use(releases)
+    for link in ("current", "previous", "rolled_back"):
         with contextlib.suppress(OSError):
             kept.add((home(name) / link).readlink().name)
     found = [path for path in releases.glob("[!.]*") if path.is_dir()]

@@ -110,6 +110,7 @@ def test_a_release_is_built_runs_at_its_place_and_is_found(top: Path, wanted: Bu
     assert (release / "release.env").read_text() == "APP_RELEASE=abc\n"
     description = json.loads((release / "release.json").read_text())
     assert (description["release"], description["version"]) == ("abc", "1.2")
+    assert description["inputs"] == "d"
     # Both ways to its interpreter: by path, and by the first line of a script.
     for command in ([release / "venv/bin/python", "-m", "pip"], [release / "venv/bin/pip"]):
         done = subprocess.run([*command, "--version"], check=True, capture_output=True, text=True)
@@ -288,9 +289,10 @@ def test_the_newest_stay(releases: Path) -> None:
     assert prune("chat", "e", 2, remove=True) == []
 
 
-def test_what_is_asked_for_current_or_previous_stays(releases: Path) -> None:
+@pytest.mark.parametrize("label", ["previous", "rolled_back"])
+def test_what_is_asked_for_current_or_was_current_stays(releases: Path, label: str) -> None:
     (releases.parent / "current").symlink_to("releases/b")
-    (releases.parent / "previous").symlink_to("releases/a")
+    (releases.parent / label).symlink_to("releases/a")
     assert current("chat") == "b"
     assert prune("chat", "c", 1, remove=True) == ["d"]
     assert visible(releases) == "abce"
