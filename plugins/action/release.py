@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from pathlib import Path
@@ -14,16 +15,31 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.websockets.fleet.plugins.module_utils._pip_environment import public
 from ansible_collections.websockets.fleet.plugins.plugin_utils._payload import (
     Payload,
     SourceError,
     collect,
-    write_archive,
 )
 
 display = Display()
 
 LAUNCHER = Path(__file__).parents[2] / "roles" / "app" / "files" / "websockets_fleet"
+
+
+def _collect(arguments: dict[str, Any], pip_environment: dict[str, Any]) -> Payload:
+    launcher = arguments.get("launcher", True)
+    return collect(
+        arguments.get("source") or "",
+        arguments.get("requirements") or [],
+        LAUNCHER if launcher else None,
+        arguments.get("wheelhouse") or "",
+        {
+            "event_loop": arguments.get("event_loop", "asyncio") if launcher else "",
+            "pip_args": arguments.get("pip_args") or [],
+            "pip_env": public(pip_environment),
+        },
+    )
 
 
 class ActionModule(ActionBase):
@@ -40,15 +56,15 @@ class ActionModule(ActionBase):
         for key in ("digest", "archive", "install"):
             if key in arguments:
                 raise AnsibleActionFail(f"{key} is set by the action plugin")
-        launcher = LAUNCHER if arguments.get("launcher", True) else None
+        # Only a build needs them: whoever looks for a release has no use for passwords.
+        pip_environment = arguments.pop("pip_env", None) or "{}"
         try:
-            payload = collect(
-                arguments.get("source") or "", arguments.get("requirements") or [], launcher
-            )
+            payload = _collect(arguments, json.loads(pip_environment))
             arguments |= {"digest": payload.digest(), "install": list(payload.install)}
             result = self._module(arguments, task_vars)
             if result.get("failed") or result["present"] or self._task.check_mode:
                 return result
+            arguments["pip_env"] = pip_environment
             return self._build(payload, arguments, result["release"], task_vars)
         except (SourceError, OSError) as error:
             raise AnsibleActionFail(str(error)) from error
@@ -75,7 +91,7 @@ class ActionModule(ActionBase):
         started = time.monotonic()
         remote = self._connection._shell.join_path(self._make_tmp_path(), "release.tar.gz")
         with tempfile.NamedTemporaryFile(suffix=".tar.gz") as local:
-            write_archive(payload, local)
+            payload.write_archive(local, arguments["digest"])
             local.flush()
             self._transfer_file(local.name, remote)
         self._fixup_perms2((self._connection._shell.tmpdir, remote))

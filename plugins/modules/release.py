@@ -35,6 +35,22 @@ options:
         Where the file has hashes, pip enforces them.
     type: raw
     default: []
+  wheelhouse:
+    description:
+      - Path on the controller of a folder of wheels. It is uploaded for a build; everything is
+        installed from it, and no index is asked.
+    type: path
+    default: ''
+  pip_args:
+    description: Further arguments of C(pip install). They show in outputs.
+    type: list
+    elements: str
+    default: []
+  pip_env:
+    description:
+      - A JSON object, the environment of C(pip) in a build. Passwords in the addresses of indexes
+        reach pip in a netrc file of the build's own. It shows nowhere.
+    type: str
   python:
     description: Absolute path of the interpreter on the server.
     type: path
@@ -43,6 +59,11 @@ options:
     description: Whether the release serves a handler with the collection's launcher.
     type: bool
     default: true
+  event_loop:
+    description: Event loop of the launcher; V(uvloop) is installed beside it.
+    type: str
+    choices: [asyncio, uvloop]
+    default: asyncio
   label:
     description: A version that people see. It is not part of the identity.
     type: str
@@ -142,8 +163,16 @@ def main() -> None:
             "name": {"type": "str", "required": True},
             "source": {"type": "path", "default": ""},
             "requirements": {"type": "raw", "default": []},
+            "wheelhouse": {"type": "path", "default": ""},
+            "pip_args": {"type": "list", "elements": "str", "default": []},
+            "pip_env": {"type": "str", "no_log": True},
             "python": {"type": "path", "default": "/usr/bin/python3"},
             "launcher": {"type": "bool", "default": True},
+            "event_loop": {
+                "type": "str",
+                "choices": ["asyncio", "uvloop"],
+                "default": "asyncio",
+            },
             "label": {"type": "str", "default": ""},
             "check_config": {"type": "str", "default": ""},
             "environment": {"type": "str", "no_log": True},
@@ -185,6 +214,10 @@ def main() -> None:
                     archive=params["archive"],
                     install=tuple(params["install"] or ()),
                     launcher=params["launcher"],
+                    event_loop=params["event_loop"],
+                    wheelhouse=bool(params["wheelhouse"]),
+                    pip_args=tuple(params["pip_args"]),
+                    pip_environment=json.loads(params["pip_env"] or "{}"),
                     check_config=params["check_config"],
                     environment={
                         key: str(value)

@@ -15,6 +15,12 @@ from typing import Any
 
 import yaml
 
+from ansible_collections.websockets.fleet.plugins.module_utils._pip_environment import (
+    environment_faults,
+    has_login,
+)
+from ansible_collections.websockets.fleet.plugins.plugin_utils._payload import wheelhouse_faults
+
 __all__ = ["app_faults", "balancer_faults"]
 
 ROLE = Path(__file__).parents[2] / "roles" / "app"
@@ -147,12 +153,37 @@ def _what_is_installed(values: Mapping[str, Any]) -> list[str]:
         faults.append("app_source and app_requirements are both empty: there is nothing to install")
     if requirements and not isinstance(requirements, list | str):
         faults.append(f"app_requirements is {requirements!r}: it must be a list or a path")
-    paths = {"app_source": source, "app_requirements": requirements}
-    for name, value in (paths | {"app_wheelhouse": values.get("app_wheelhouse")}).items():
+    for name, value in {"app_source": source, "app_requirements": requirements}.items():
         if value and isinstance(value, str) and not Path(value).exists():
             faults.append(f"{name} is {value!r}: that does not exist on the controller")
     if not str(values.get("app_python", "/")).startswith("/"):
         faults.append(f"app_python is {values['app_python']!r}: it must be an absolute path")
+    return faults
+
+
+def _how_it_is_installed(values: Mapping[str, Any]) -> list[str]:
+    faults = []
+    arguments = values.get("app_pip_args") or []
+    texts = {"app_pip_args": arguments if isinstance(arguments, list) else [arguments]}
+    requirements = values.get("app_requirements") or []
+    if isinstance(requirements, list):
+        texts["app_requirements"] = requirements
+    elif isinstance(requirements, str) and Path(requirements).is_file():
+        texts["app_requirements"] = [Path(requirements).read_text("utf-8", "replace")]
+    for name, lines in texts.items():
+        # Where the password is, and never what it is.
+        if any(has_login(str(line)) for line in lines):
+            faults.append(
+                f"{name} has a user name or password in an address, which everybody can read on"
+                " the servers; put the address into app_pip_env, such as PIP_EXTRA_INDEX_URL"
+            )
+    environment = values.get("app_pip_env") or {}
+    if isinstance(environment, Mapping):
+        faults += environment_faults(environment)
+    else:
+        faults.append("app_pip_env must be a dictionary of strings")
+    if values.get("app_wheelhouse"):
+        faults += wheelhouse_faults(Path(str(values["app_wheelhouse"])))
     return faults
 
 
@@ -321,6 +352,7 @@ RULES: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
     _name,
     _what_runs,
     _what_is_installed,
+    _how_it_is_installed,
     _kinds,
     _processes,
     _cpus,

@@ -10,12 +10,12 @@ import io
 import json
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
-__all__ = ["Payload", "SourceError", "collect", "write_archive"]
+__all__ = ["Payload", "SourceError", "collect", "wheelhouse_faults"]
 
 # What tools leave in a project folder: no input of the program that runs on the servers.
 LEFT_OUT = frozenset(
@@ -33,7 +33,8 @@ LEFT_OUT = frozenset(
     }
 )
 LEFT_OUT_ENDINGS = (".pyc", ".egg-info")
-DISTRIBUTION_ENDINGS = (".whl", ".tar.gz", ".zip")
+SDIST_ENDINGS = (".tar.gz", ".zip")
+DISTRIBUTION_ENDINGS = (".whl", *SDIST_ENDINGS)
 
 # One time for all files. Wheels can't hold one before 1980: this is the year 2000.
 ARCHIVE_TIME = 946684800
@@ -55,7 +56,17 @@ class File:
 
     def read(self) -> bytes:
         """Return the bytes."""
-        return self.content if self.path is None else self.path.read_bytes()
+        if self.path is None:
+            return self.content
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError as error:
+            raise SourceError(f"{self.path} went away while it was read; run again") from error
+
+
+def _add(total: hashlib._Hash, file: File, content: bytes) -> None:
+    described = [file.name, file.executable, file.link, hashlib.sha256(content).hexdigest()]
+    total.update(json.dumps(described).encode())
 
 
 @dataclass(frozen=True)
@@ -65,14 +76,45 @@ class Payload:
     files: tuple[File, ...]
     install: tuple[str, ...] = field(default=())
     """Paths in the payload that pip installs: the project folder or a distribution."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """What else makes the release another one: how it is installed."""
 
     def digest(self) -> str:
         """Return a digest of names, modes and contents: the controller's part of the identity."""
-        total = hashlib.sha256(json.dumps(self.install).encode())
+        total = self._begin()
         for file in self.files:
-            content = hashlib.sha256(file.read()).hexdigest()
-            total.update(json.dumps([file.name, file.executable, file.link, content]).encode())
+            _add(total, file, file.read())
         return total.hexdigest()
+
+    def _begin(self) -> hashlib._Hash:
+        settings = json.dumps([self.install, self.settings], sort_keys=True)
+        return hashlib.sha256(settings.encode())
+
+    def write_archive(self, stream: IO[bytes], digest: str) -> None:
+        """Write a gzip-compressed tar archive of exactly what ``digest`` is the digest of.
+
+        Raises SourceError where that is no longer what the controller has.
+        """
+        total = self._begin()
+        with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=1) as archive:
+            for file in self.files:
+                content = file.read()
+                _add(total, file, content)
+                entry = tarfile.TarInfo(file.name)
+                entry.mtime = ARCHIVE_TIME
+                entry.mode = 0o755 if file.executable else 0o644
+                if file.link:
+                    entry.type = tarfile.SYMTYPE
+                    entry.linkname = file.link
+                    archive.addfile(entry)
+                else:
+                    entry.size = len(content)
+                    archive.addfile(entry, io.BytesIO(content))
+        if total.hexdigest() != digest:
+            raise SourceError(
+                "app_source, app_requirements or app_wheelhouse changed on the controller while it"
+                " was read; run again"
+            )
 
 
 def _link(root: Path, path: Path) -> str:
@@ -131,11 +173,47 @@ def _requirements(requirements: list[str] | str) -> bytes:
     return "".join(f"{line}\n" for line in requirements).encode()
 
 
-def collect(source: str, requirements: list[str] | str, launcher: Path | None) -> Payload:
+def wheelhouse_faults(wheelhouse: Path) -> list[str]:
+    """Return why ``wheelhouse`` is no folder of wheels, in one sentence each."""
+    named = f"app_wheelhouse is {str(wheelhouse)!r}"
+    make = "the playbook websockets.fleet.wheelhouse makes one"
+    if not wheelhouse.is_dir():
+        return [f"{named}: that is no folder on the controller; {make}"]
+    names = sorted(entry.name for entry in wheelhouse.iterdir())
+    sources = [name for name in names if name.endswith(SDIST_ENDINGS)]
+    faults = []
+    if sources:
+        faults.append(
+            f"{named}: it holds {', '.join(sources)}, and a server without an index can't build"
+            " that; put a wheel (.whl) in its place"
+        )
+    if not any(name.endswith(".whl") for name in names):
+        faults.append(f"{named}: there is no wheel (.whl) in it; {make}")
+    return faults
+
+
+def _wheels(wheelhouse: Path) -> list[File]:
+    faults = wheelhouse_faults(wheelhouse)
+    if faults:
+        raise SourceError("; ".join(faults))
+    return [
+        File(f"wheelhouse/{path.name}", executable=False, path=path)
+        for path in sorted(wheelhouse.glob("*.whl"))
+    ]
+
+
+def collect(
+    source: str,
+    requirements: list[str] | str,
+    launcher: Path | None,
+    wheelhouse: str = "",
+    settings: Mapping[str, object] | None = None,
+) -> Payload:
     """Return the payload of a release.
 
     ``source`` is a path on the controller or empty, ``requirements`` a list of specifiers or the
-    path of a requirements file, ``launcher`` the launcher's package folder or ``None``.
+    path of a requirements file, ``launcher`` the launcher's package folder or ``None``,
+    ``wheelhouse`` a folder of wheels on the controller or empty.
     Raises SourceError where one of them can't be used.
     """
     files, install = _source(Path(source)) if source else ([], ())
@@ -144,21 +222,6 @@ def collect(source: str, requirements: list[str] | str, launcher: Path | None) -
         files.append(File("requirements.txt", executable=False, content=text))
     if launcher is not None:
         files += _walk(launcher, f"launcher/{launcher.name}", launcher)
-    return Payload(tuple(files), install)
-
-
-def write_archive(payload: Payload, stream: IO[bytes]) -> None:
-    """Write the payload as a gzip-compressed tar archive."""
-    with tarfile.open(fileobj=stream, mode="w:gz", compresslevel=6) as archive:
-        for file in payload.files:
-            entry = tarfile.TarInfo(file.name)
-            entry.mtime = ARCHIVE_TIME
-            entry.mode = 0o755 if file.executable else 0o644
-            if file.link:
-                entry.type = tarfile.SYMTYPE
-                entry.linkname = file.link
-                archive.addfile(entry)
-            else:
-                content = file.read()
-                entry.size = len(content)
-                archive.addfile(entry, io.BytesIO(content))
+    if wheelhouse:
+        files += _wheels(Path(wheelhouse))
+    return Payload(tuple(files), install, settings or {})

@@ -11,6 +11,8 @@ import os
 import pwd
 import subprocess
 import sys
+import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,6 @@ from ansible_collections.websockets.fleet.plugins.module_utils._release import (
 )
 from ansible_collections.websockets.fleet.plugins.plugin_utils._payload import (
     collect,
-    write_archive,
 )
 
 SCRIPT = "#!/usr/bin/env python\nprint('served')\n"
@@ -68,7 +69,28 @@ def top(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder / "chat"
 
 
-def payload(folder: Path, **files: str) -> Path:
+def wheelhouse(folder: Path) -> str:
+    """Make a folder with one wheel, whose package says where it is installed."""
+    folder.mkdir()
+    information = "shouts-1.0.dist-info"
+    tags = "Root-Is-Purelib: true\nTag: py3-none-any\n"
+    files = {
+        "shouts.py": "import sys\ndef main():\n    print(sys.prefix)\n"
+        "if __name__ == '__main__':\n    main()\n",
+        f"{information}/METADATA": "Metadata-Version: 2.1\nName: shouts\nVersion: 1.0\n",
+        f"{information}/WHEEL": f"Wheel-Version: 1.0\nGenerator: test\n{tags}",
+        f"{information}/entry_points.txt": "[console_scripts]\nshout = shouts:main\n",
+    }
+    files[f"{information}/RECORD"] = "".join(f"{name},,\n" for name in files)
+    with zipfile.ZipFile(folder / "shouts-1.0-py3-none-any.whl", "w") as wheel:
+        for name, content in files.items():
+            wheel.writestr(name, content)
+    return str(folder)
+
+
+def payload(
+    folder: Path, requirements: Sequence[str] = (), wheelhouse: str = "", **files: str
+) -> Path:
     """Return an archive of a source; an executable one for each name without a suffix."""
     source = folder / "source"
     source.mkdir(exist_ok=True)
@@ -76,8 +98,9 @@ def payload(folder: Path, **files: str) -> Path:
         (source / name).write_text(content)
         (source / name).chmod(0o777)
     archive = folder / "release.tar.gz"
+    collected = collect(str(source), list(requirements), None, wheelhouse)
     with archive.open("wb") as stream:
-        write_archive(collect(str(source), [], None), stream)
+        collected.write_archive(stream, collected.digest())
     return archive
 
 
@@ -100,21 +123,29 @@ def names(releases: Path) -> list[str]:
     return sorted(path.name for path in releases.iterdir())
 
 
-def test_a_release_is_built_runs_at_its_place_and_is_found(top: Path, wanted: Build) -> None:
+def test_a_release_is_built_runs_at_its_place_and_is_found(
+    top: Path, wanted: Build, tmp_path: Path
+) -> None:
     assert not find("chat", "abc")
-    build(replace(wanted, python=sys.executable), "abc")
+    wheels = wheelhouse(tmp_path / "wheels")
+    archive = payload(tmp_path, requirements=["shouts"], wheelhouse=wheels, serve=SCRIPT)
+    shouting = replace(wanted, python=sys.executable, archive=str(archive), wheelhouse=True)
+    build(shouting, "abc")
     release = top / "releases" / "abc"
     assert find("chat", "abc")
     assert names(top / "releases") == [".lock", "abc"]
-    assert names(release) == ["app", "release.env", "release.json", "venv"]
+    made = ["app", "release.env", "release.json", "requirements.txt", "venv"]
+    assert names(release) == made
     assert (release / "release.env").read_text() == "APP_RELEASE=abc\n"
     description = json.loads((release / "release.json").read_text())
     assert (description["release"], description["version"]) == ("abc", "1.2")
     assert description["inputs"] == "d"
     # Both ways to its interpreter: by path, and by the first line of a script.
-    for command in ([release / "venv/bin/python", "-m", "pip"], [release / "venv/bin/pip"]):
-        done = subprocess.run([*command, "--version"], check=True, capture_output=True, text=True)
-        assert str(release / "venv") in done.stdout
+    for command in (f"{release}/venv/bin/python -m shouts", f"{release}/venv/bin/shout"):
+        done = subprocess.run(command.split(), check=True, capture_output=True, text=True)
+        assert done.stdout == f"{release}/venv\n"
+    # What installs is no part of it.
+    assert not list((release / "venv").rglob("pip*"))
 
 
 def test_scripts_name_the_place_that_the_release_is_going_to(top: Path, wanted: Build) -> None:

@@ -44,8 +44,10 @@ def faults(**changes: Any) -> list[str]:
         PROGRAM | {"app_health_path": None},
         {"app_handler": "chat.server:Chat.handle_1"},
         {"app_source": __file__, "app_requirements": []},
-        {"app_requirements": __file__},
-        {"app_wheelhouse": str(ROLE)},
+        {"app_requirements": str(_app_faults.SPECS)},
+        {"app_pip_args": ["--index-url=https://pypi.example.com/simple", "--pre"]},
+        {"app_pip_env": {"PIP_INDEX_URL": "https://ci:pass@pypi.example.com/simple", "N": 1}},
+        {"app_requirements": ["chat @ git+ssh://git@example.com/chat@v1"]},
         {"app_lifespan": "chat:lifespan", "app_process_request": "chat.auth:check"},
         {"app_event_loop": "uvloop", "app_log_format": "json", "app_log_level": "error"},
         {"app_memory_high": "400M", "app_tasks_max": "16", "app_cpu_weight": 10000},
@@ -105,6 +107,13 @@ def test_what_works_is_not_refused(changes: dict[str, Any]) -> None:
         (PROGRAM | {"app_command": "python server.py"}, ["app_command", "list of words"]),
         (PROGRAM | {"app_command": ["python", ""]}, ["app_command", "none empty"]),
         (PROGRAM | {"app_command": 5}, ["app_command", "list of words"]),
+        (
+            {"app_pip_args": ["--index-url", "https://ci:s3cret@pypi.example.com/simple"]},
+            ["app_pip_args", "app_pip_env", "PIP_EXTRA_INDEX_URL"],
+        ),
+        ({"app_requirements": ["a @ https://s3cret@example.com/a"]}, ["app_requirements"]),
+        ({"app_pip_env": {"HOME": "s3cret"}}, ["app_pip_env has HOME"]),
+        ({"app_pip_env": "PIP_INDEX_URL=s3cret"}, ["app_pip_env must be a dictionary"]),
         ({"app_requirements": []}, ["app_source", "app_requirements", "nothing to install"]),
         ({"app_requirements": {"a": "b"}}, ["app_requirements", "list or a path"]),
         ({"app_requirements": "/no/file"}, ["app_requirements", "'/no/file'", "controller"]),
@@ -189,6 +198,28 @@ def test_a_bad_secret_is_named_and_not_shown(value: object) -> None:
     (fault,) = faults(app_secrets={"TOKEN": value})
     assert "app_secrets.TOKEN" in fault
     assert "correct horse" not in fault
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"app_pip_args": ["--index-url=https://ci:s3cret@pypi.example.com/simple"]},
+        {"app_requirements": ["a @ https://ci:s3cret@example.com/a"]},
+        {"app_pip_env": {"PIP_PROXY": "http://ci:s3cret@example.com"}},
+        {"app_pip_env": "s3cret"},
+    ],
+)
+def test_a_password_of_an_index_is_not_shown(changes: dict[str, Any]) -> None:
+    assert "s3cret" not in str(faults(**changes))
+
+
+def test_a_wheelhouse_is_a_folder_of_wheels(tmp_path: Path) -> None:
+    assert "there is no wheel (.whl) in it" in faults(app_wheelhouse=str(tmp_path))[0]
+    (tmp_path / "a-1-py3-none-any.whl").touch()
+    (tmp_path / "NOTES").touch()
+    assert faults(app_wheelhouse=str(tmp_path)) == []
+    (tmp_path / "b-1.tar.gz").touch()
+    assert "it holds b-1.tar.gz, and a server" in faults(app_wheelhouse=str(tmp_path))[0]
 
 
 def test_all_faults_are_told_at_once() -> None:

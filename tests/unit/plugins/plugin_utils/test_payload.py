@@ -16,7 +16,6 @@ import pytest
 from ansible_collections.websockets.fleet.plugins.plugin_utils._payload import (
     SourceError,
     collect,
-    write_archive,
 )
 
 FILES = {"chat.py": "print(1)\n", "web/page.html": "<html>", "web/a b.txt": "é", "run.sh": "#!"}
@@ -201,7 +200,8 @@ def test_links_hold_where_the_release_is(tmp_path: Path) -> None:
 
 def unpack(source: Path, destination: Path) -> Path:
     stream = io.BytesIO()
-    write_archive(collect(str(source), ["redis"], None), stream)
+    payload = collect(str(source), ["redis"], None)
+    payload.write_archive(stream, payload.digest())
     stream.seek(0)
     with tarfile.open(fileobj=stream) as archive:
         archive.extractall(destination, filter="data")
