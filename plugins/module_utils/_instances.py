@@ -27,6 +27,7 @@ __all__ = [
     "Service",
     "Systemd",
     "SystemdError",
+    "assignments",
     "count_connections",
     "decide",
     "describe",
@@ -255,7 +256,16 @@ def _environment(pid: int) -> dict[str, str]:
     return dict(entry.split("=", 1) for entry in text.split("\0") if "=" in entry)
 
 
-SECRET = re.compile(r'^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"$', re.M | re.S)
+ASSIGNMENT = re.compile(r'^([A-Za-z_][A-Za-z0-9_]*)="((?:[^"\\]|\\.)*)"$', re.M | re.S)
+
+
+def assignments(path: Path) -> dict[str, str]:
+    """Return the variables that a file of systemd's sets, nothing where it can't be read."""
+    try:
+        text = path.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return {}
+    return {key: re.sub(r"\\(.)", r"\1", value) for key, value in ASSIGNMENT.findall(text)}
 
 
 def _secrets(name: str) -> dict[str, str]:
@@ -264,11 +274,7 @@ def _secrets(name: str) -> dict[str, str]:
     They are compared with what a process has, by value and on the host: a digest of them in the
     unit, which everybody can read, would let a weak one be guessed.
     """
-    try:
-        text = (ETC / name / "secrets").read_bytes().decode("utf-8", "replace")
-    except OSError:
-        return {}
-    return {key: re.sub(r"\\(.)", r"\1", value) for key, value in SECRET.findall(text)}
+    return assignments(ETC / name / "secrets")
 
 
 class _Connection(http.client.HTTPConnection):
