@@ -25,9 +25,18 @@ from ansible_collections.websockets.fleet.plugins.module_utils._instances import
     sandbox_words,
     was_started,
 )
-from ansible_collections.websockets.fleet.plugins.module_utils._release import home
+from ansible_collections.websockets.fleet.plugins.module_utils._release import find
+from ansible_collections.websockets.fleet.plugins.module_utils._switch import (
+    Move,
+    back,
+    forward,
+    links,
+    make,
+    settle,
+    undo,
+)
 
-__all__ = ["Report", "converge", "enablement", "preview", "remove", "switch"]
+__all__ = ["Report", "converge", "enablement", "preview", "remove"]
 
 POLL_SECONDS = 0.2
 # A busy process may answer late once; it has clients, and its watchdog knows better.
@@ -48,25 +57,16 @@ class Report:
     found: Mapping[int, Instance] = field(default_factory=dict)
 
 
-def switch(name: str, release: str, *, apply: bool) -> bool:
-    """Point ``current`` to a release, by rename, and ``previous`` to the one before.
+def _moves(service: Service, *, rollback: bool) -> list[Move]:
+    """Return how the service's release becomes the current one."""
+    return (back if rollback else forward)(links(service.name), service.release)
 
-    Return whether that is, or was, a change. Does nothing unless ``apply``.
-    """
-    folder = home(name)
-    target = f"releases/{release}"
-    link = folder / "current"
-    before = str(link.readlink()) if link.is_symlink() else ""
-    if before == target:
-        return False
-    if apply:
-        for label, goal in (("previous", before), ("current", target)):
-            if goal:
-                staged = folder / f".{label}"
-                staged.unlink(missing_ok=True)
-                staged.symlink_to(goal)
-                staged.rename(folder / label)
-    return True
+
+def _switch(service: Service, report: Report, *, rollback: bool) -> bool:
+    """Make the service's release the current one; return whether that changed anything."""
+    moves = _moves(service, rollback=rollback)
+    report.switched = any(label == "current" for label, _release in moves) or report.switched
+    return make(service.name, moves)
 
 
 def enablement(service: Service) -> tuple[list[str], list[str]]:
@@ -85,7 +85,7 @@ def enablement(service: Service) -> tuple[list[str], list[str]]:
 
 
 def preview(
-    service: Service, systemd: Systemd, *, new_secrets: bool = False
+    service: Service, systemd: Systemd, *, new_secrets: bool = False, rollback: bool = False
 ) -> tuple[bool, str, str]:
     """Return whether a run would change anything, and the processes before and after it.
 
@@ -104,14 +104,17 @@ def preview(
             after.append(f"{unit}: release {service.release} configuration {service.fingerprint}\n")
     changed = before != after or any(enablement(service))
     if service.count:
-        changed = switch(service.name, service.release, apply=False) or changed
+        moves = _moves(service, rollback=rollback) or settle(links(service.name))
+        changed = changed or bool(moves)
     return changed, "".join(before), "".join(after)
 
 
-def _act(service: Service, systemd: Systemd, decision: Decision, report: Report) -> None:
+def _act(
+    service: Service, systemd: Systemd, decision: Decision, report: Report, *, rollback: bool
+) -> None:
     units = [service.unit(index) for index in decision.indices]
     if decision.step == "restart":
-        report.switched = switch(service.name, service.release, apply=True) or report.switched
+        _switch(service, report, rollback=rollback)
         systemd.run("daemon-reload")
         # Restarts of an earlier, bad life do not count against this one. Not all may be known.
         with contextlib.suppress(SystemdError):
@@ -121,9 +124,10 @@ def _act(service: Service, systemd: Systemd, decision: Decision, report: Report)
         systemd.run("stop", "--no-block", *units)
 
 
-def _finish(service: Service, systemd: Systemd) -> bool:
+def _finish(service: Service, systemd: Systemd, report: Report, *, rollback: bool) -> bool:
     """Make a boot start what runs now; return whether that changed anything."""
-    changed = switch(service.name, service.release, apply=True)
+    changed = _switch(service, report, rollback=rollback)
+    changed = make(service.name, settle(links(service.name))) or changed
     enable, disable = enablement(service)
     if enable or disable:
         systemd.run("daemon-reload")
@@ -136,7 +140,9 @@ def _finish(service: Service, systemd: Systemd) -> bool:
     return changed or bool(enable or disable)
 
 
-def _fail(service: Service, systemd: Systemd, decision: Decision, report: Report) -> None:
+def _fail(
+    service: Service, systemd: Systemd, decision: Decision, report: Report, *, rollback: bool
+) -> None:
     """Note the failure and, where nothing runs well on the release, take the switch back."""
     report.failed = decision.text
     for index in decision.indices:
@@ -155,20 +161,20 @@ def _fail(service: Service, systemd: Systemd, decision: Decision, report: Report
         for instance in report.found.values()
         if instance.healthy and instance.release == service.release
     ]
-    previous = home(service.name) / "previous"
-    if survivors or not previous.is_symlink():
+    state = links(service.name)
+    before = state.rolled_back if rollback else state.previous
+    if survivors or state.current != service.release or before in {"", service.release}:
         return
-    before = previous.readlink().name
     # An interrupted run may have switched, and this one found it done.
     runs = any(
         instance.running and instance.release == before for instance in report.found.values()
     )
-    if not (report.switched or runs):
+    if not (report.switched or runs) or not find(service.name, before):
         return
     with contextlib.suppress(OSError, SystemdError):
-        release = previous.resolve(strict=True).name
-        switch(service.name, release, apply=True)
-        report.failed += f"\nrelease {release} is the current one again"
+        make(service.name, undo(state) if rollback else back(state, before))
+        make(service.name, settle(links(service.name)))
+        report.failed += f"\nrelease {before} is the current one again"
         # One that is up and not well would stay on the release that failed.
         systemd.run("restart", "--no-block", *(service.unit(index) for index in decision.indices))
 
@@ -188,11 +194,13 @@ def converge(
     seconds: float,
     *,
     switched: bool = False,
+    rollback: bool = False,
 ) -> Report:
     """Work towards the desired state for at most about ``seconds``, then report.
 
     Called again with the ``attempted`` and ``switched`` of the report it carries on. Every call
-    looks afresh at what runs, so it can be interrupted anywhere.
+    looks afresh at what runs, so it can be interrupted anywhere. ``rollback`` says that the release
+    is one to go back to.
     """
     report = Report(attempted=dict(attempted), switched=switched)
     began = now()
@@ -202,17 +210,17 @@ def converge(
         decision = decide(service, report.found, report.attempted, now())
         report.progress = decision.text
         if decision.step == "done":
-            report.changed = _finish(service, systemd) or report.changed
+            report.changed = _finish(service, systemd, report, rollback=rollback) or report.changed
             report.done = True
             return report
         if decision.step == "failed":
-            _fail(service, systemd, decision, report)
+            _fail(service, systemd, decision, report, rollback=rollback)
             return report
         if _late(service, decision, report.found) and now() < began + PATIENCE_SECONDS:
             time.sleep(POLL_SECONDS)
             continue
         if decision.step != "wait":
-            _act(service, systemd, decision, report)
+            _act(service, systemd, decision, report, rollback=rollback)
             report.changed = True
             if decision.step == "restart":
                 report.attempted.update(dict.fromkeys(decision.indices, now()))

@@ -47,6 +47,12 @@ options:
         says so. 0 asks for no number.
     type: int
     default: 0
+  rollback:
+    description:
+      - Whether O(release) is one to go back to. The release that is left is noted then, so that the
+        same rollback once more finds it done, and it is never removed as an old one.
+    type: bool
+    default: false
   attempted:
     description: Set by the action plugin.
     type: dict
@@ -152,6 +158,7 @@ def main() -> None:
             "start_seconds": {"type": "float", "default": 30.0},
             "new_secrets": {"type": "bool", "default": False},
             "file_limit": {"type": "int", "default": 0},
+            "rollback": {"type": "bool", "default": False},
             "attempted": {"type": "dict", "default": {}},
             "switched": {"type": "bool", "default": False},
             "slice_seconds": {"type": "float", "default": 2.0},
@@ -175,7 +182,9 @@ def main() -> None:
     result: dict[str, Any] = {}
     try:
         if module.check_mode:
-            changed, before, after = preview(service, systemd, new_secrets=params["new_secrets"])
+            changed, before, after = preview(
+                service, systemd, new_secrets=params["new_secrets"], rollback=params["rollback"]
+            )
             report = Report(done=True, changed=changed, found=observe(service, systemd))
             result["diff"] = {"before": before, "after": after}
         elif present:
@@ -185,6 +194,7 @@ def main() -> None:
                 attempted,
                 params["slice_seconds"],
                 switched=params["switched"],
+                rollback=params["rollback"],
             )
         else:
             report = remove(service, systemd, params["slice_seconds"])

@@ -11,19 +11,29 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.websockets.fleet.plugins.module_utils import _converge, _instances
+from ansible_collections.websockets.fleet.plugins.module_utils import (
+    _converge,
+    _instances,
+    _release,
+    _switch,
+)
 from ansible_collections.websockets.fleet.plugins.module_utils._converge import (
     Report,
     converge,
     enablement,
     preview,
     remove,
-    switch,
 )
 from ansible_collections.websockets.fleet.plugins.module_utils._instances import (
     Instance,
     Service,
     Systemd,
+)
+from ansible_collections.websockets.fleet.plugins.module_utils._switch import (
+    Links,
+    forward,
+    links,
+    make,
 )
 
 SERVICE = Service(
@@ -49,6 +59,7 @@ class Host(Systemd):
         self.home = folder / "chat"
         for release in ("old", "new"):
             (self.home / "releases" / release).mkdir(parents=True)
+            (self.home / "releases" / release / "release.json").write_text("{}")
         self.units.mkdir()
         self.said: list[str] = []
         self.found: dict[int, Instance] = {}
@@ -127,7 +138,7 @@ class Host(Systemd):
                 healthy=True,
                 started=1.0,
             )
-        switch("chat", releases[0], apply=True)
+        switch(releases[0])
         self.run("enable", "chat.target", *(f"chat@{index}.service" for index in self.found))
         self.said.clear()
 
@@ -135,7 +146,8 @@ class Host(Systemd):
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     made = Host(tmp_path)
-    monkeypatch.setattr(_converge, "home", lambda name: tmp_path / name)
+    for module in (_release, _switch):
+        monkeypatch.setattr(module, "home", lambda name: tmp_path / name)
     monkeypatch.setattr(_converge, "UNITS", made.units)
     monkeypatch.setattr(_instances, "UNITS", made.units)
     monkeypatch.setattr(_converge, "observe", made.observe)
@@ -144,12 +156,18 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     return made
 
 
-def finish(host: Host, service: Service = SERVICE) -> Report:
+def switch(release: str) -> None:
+    make("chat", forward(links("chat"), release))
+
+
+def finish(host: Host, service: Service = SERVICE, *, rollback: bool = False) -> Report:
     """Call it as the action plugin does, until the end; return the last report."""
     report = Report()
     changed = False
     for _call in range(50):
-        report = converge(service, host, report.attempted, 2, switched=report.switched)
+        report = converge(
+            service, host, report.attempted, 2, switched=report.switched, rollback=rollback
+        )
         changed = changed or report.changed
         if report.done or report.failed:
             report.changed = changed
@@ -269,7 +287,7 @@ def test_a_release_that_no_process_runs_well_is_taken_back(host: Host) -> None:
     host.outcome = crash
     report = finish(host)
     assert "release old is the current one again" in report.failed
-    assert (link(host, "current"), link(host, "previous")) == ("releases/old", "releases/new")
+    assert links("chat") == Links(current="old", rolled_back="new")
     # The other one was not touched; this one is sent back to the old release.
     assert host.found[2].healthy
     assert [words for words in host.said if words.startswith("restart")] == [
@@ -281,7 +299,7 @@ def test_a_release_that_no_process_runs_well_is_taken_back(host: Host) -> None:
 def test_a_switch_of_an_interrupted_run_is_taken_back_too(host: Host) -> None:
     host.serve("old", "old")
     # The run before this one was killed when it had switched and restarted nothing.
-    switch("chat", "new", apply=True)
+    switch("new")
     host.outcome = crash
     assert "release old is the current one again" in finish(host).failed
     assert link(host, "current") == "releases/old"
@@ -338,18 +356,84 @@ def test_a_process_that_stays_unwell_is_restarted(host: Host) -> None:
     assert host.found[2].started >= 1010
 
 
-# switch
+def test_a_release_that_is_gone_is_not_taken_back_to(host: Host) -> None:
+    host.serve("old", "old")
+    (host.home / "releases" / "old" / "release.json").unlink()
+    host.outcome = crash
+    assert "current one again" not in finish(host).failed
+    assert link(host, "current") == "releases/new"
 
 
-def test_the_switch_keeps_the_one_before(host: Host) -> None:
-    assert switch("chat", "old", apply=True)
-    assert not switch("chat", "old", apply=True)
-    assert switch("chat", "new", apply=False)
-    assert link(host, "current") == "releases/old"
-    (host.home / ".current").symlink_to("left by a run that was cut off")
-    assert switch("chat", "new", apply=True)
-    assert (link(host, "current"), link(host, "previous")) == ("releases/new", "releases/old")
-    assert sorted(path.name for path in host.home.iterdir()) == ["current", "previous", "releases"]
+# rollback
+
+OLD = replace(SERVICE, release="old")
+
+
+def test_a_rollback_rolls_one_process_at_a_time_and_is_noted(host: Host) -> None:
+    host.serve("old", "old")
+    finish(host)
+    host.said.clear()
+    assert preview(OLD, host, rollback=True)[0]
+    assert finish(host, OLD, rollback=True).changed
+    assert [words for words in host.said if words.startswith("restart")] == [
+        "restart chat@1.service",
+        "restart chat@2.service",
+    ]
+    assert {instance.release for instance in host.found.values()} == {"old"}
+    assert links("chat") == Links(current="old", rolled_back="new")
+
+
+def test_a_rollback_that_is_done_says_nothing(host: Host) -> None:
+    host.serve("old", "old")
+    finish(host)
+    finish(host, OLD, rollback=True)
+    host.said.clear()
+    assert preview(OLD, host, rollback=True)[0] is False
+    report = finish(host, OLD, rollback=True)
+    assert (report.done, report.changed, host.said) == (True, False, [])
+    # Nor does the inventory, where it asks for that release now.
+    report = finish(host, OLD)
+    assert (report.done, report.changed, host.said) == (True, False, [])
+    assert links("chat") == Links(current="old", rolled_back="new")
+
+
+def test_a_rollback_that_is_cut_off_anywhere_is_finished_by_the_next(host: Host) -> None:
+    host.serve("old", "old")
+    for calls in range(20):
+        finish(host)
+        report = Report()
+        for _call in range(calls):
+            report = converge(
+                OLD, host, report.attempted, 2, switched=report.switched, rollback=True
+            )
+            if report.done:
+                return
+        assert finish(host, OLD, rollback=True).done
+        assert {instance.release for instance in host.found.values()} == {"old"}
+        assert links("chat") == Links(current="old", rolled_back="new")
+    raise AssertionError("it never came to an end by itself")
+
+
+def test_a_rollback_to_a_release_that_does_not_come_up_is_taken_back(host: Host) -> None:
+    host.serve("old", "old")
+    finish(host)
+    host.outcome = crash
+    report = finish(host, OLD, rollback=True)
+    assert "chat@1.service did not stay up" in report.failed
+    assert "release new is the current one again" in report.failed
+    # As it was before: the same rollback once more tries the same once more.
+    assert links("chat") == Links(current="new", previous="old")
+    assert host.found[2].healthy
+    assert host.found[2].release == "new"
+
+
+def test_the_inventory_has_the_last_word(host: Host) -> None:
+    host.serve("old", "old")
+    finish(host)
+    finish(host, OLD, rollback=True)
+    assert finish(host).changed
+    assert {instance.release for instance in host.found.values()} == {"new"}
+    assert links("chat") == Links(current="new", previous="old")
 
 
 # preview
