@@ -16,6 +16,9 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.websockets.fleet.plugins.module_utils._pip_environment import public
+from ansible_collections.websockets.fleet.plugins.plugin_utils._other_release import (
+    other_release,
+)
 from ansible_collections.websockets.fleet.plugins.plugin_utils._payload import (
     Payload,
     SourceError,
@@ -62,6 +65,8 @@ class ActionModule(ActionBase):
             payload = _collect(arguments, json.loads(pip_environment))
             arguments |= {"digest": payload.digest(), "install": list(payload.install)}
             result = self._module(arguments, task_vars)
+            if not result.get("failed"):
+                self._tell(result, arguments, task_vars)
             if result.get("failed") or result["present"] or self._task.check_mode:
                 return result
             arguments["pip_env"] = pip_environment
@@ -78,6 +83,19 @@ class ActionModule(ActionBase):
             module_name="websockets.fleet.release", module_args=arguments, task_vars=task_vars
         )
         return result
+
+    def _tell(
+        self,
+        result: dict[str, Any],
+        arguments: dict[str, Any],
+        task_vars: dict[str, Any] | None,
+    ) -> None:
+        """Say where the host runs another release than the inventory asks for."""
+        label = arguments.get("label") or ""
+        text, warns = other_release(result, label, check=self._task.check_mode)
+        if text:
+            host = (task_vars or {}).get("inventory_hostname", "")
+            (display.warning if warns else display.display)(f"{host}: {text}")
 
     def _build(
         self,

@@ -41,6 +41,7 @@ __all__ = [
     "in_use",
     "prune",
     "release_id",
+    "version",
 ]
 
 # The launcher speaks to websockets 17; 17.0 itself broke serve_forever() on uvloop.
@@ -538,6 +539,15 @@ def prune(name: str, identity: str, keep: int, *, remove: bool) -> list[str]:
                 doomed = path.rename(releases / f"{BUILD_PREFIX}{path.name}-pruned")
                 shutil.rmtree(doomed)
     return [path.name for path in surplus]
+
+
+def version(name: str, identity: str) -> str:
+    """Return the label that a release was built with, empty where there is none."""
+    try:
+        text = (home(name) / "releases" / identity / "release.json").read_text()
+    except OSError:
+        return ""
+    return str(json.loads(text).get("version", ""))
 
 
 def current(name: str) -> str:

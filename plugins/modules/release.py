@@ -132,6 +132,18 @@ path:
   description: Folder of the release.
   returned: always
   type: str
+current:
+  description: Identity of the release that is in service; empty where there is none.
+  returned: always
+  type: str
+current_version:
+  description: The label that it was built with.
+  returned: always
+  type: str
+rolled_back:
+  description: Identity of the release that somebody went back from to this one, or empty.
+  returned: always
+  type: str
 pruned:
   description: Identities of the old releases that were removed.
   returned: changed
@@ -148,12 +160,13 @@ from ansible_collections.websockets.fleet.plugins.module_utils._release import (
     ReleaseError,
     build,
     check_program,
-    current,
     find,
     home,
     prune,
     release_id,
+    version,
 )
+from ansible_collections.websockets.fleet.plugins.module_utils._switch import links
 
 
 def main() -> None:
@@ -192,13 +205,17 @@ def main() -> None:
         identity = release_id(params["digest"], params["python"])
         present = find(name, identity)
         path = home(name) / "releases" / identity
+        state = links(name)
         result = {
             "release": identity,
+            "current": state.current,
+            "current_version": version(name, state.current),
+            "rolled_back": "" if state.rolled_back == state.current else state.rolled_back,
             "path": str(path),
             "present": present,
             "changed": not present,
             "diff": {
-                "before": f"release {current(name) or 'none'}\n",
+                "before": f"release {state.current or 'none'}\n",
                 "after": f"release {identity}\n",
             },
         }
