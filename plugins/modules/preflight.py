@@ -64,6 +64,10 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+name:
+  description: Name of the application.
+  returned: success
+  type: str
 python_version:
   description: Version of the interpreter.
   returned: success
@@ -116,7 +120,12 @@ def main() -> None:
     if faults:
         module.fail_json(msg="; ".join(faults), faults=faults)
     cpus = facts.pop("cpus")
-    module.exit_json(changed=False, ansible_facts={"ansible_processor_nproc": cpus}, **facts)
+    module.exit_json(
+        changed=False,
+        name=module.params["name"],
+        ansible_facts={"ansible_processor_nproc": cpus},
+        **facts,
+    )
 
 
 if __name__ == "__main__":
