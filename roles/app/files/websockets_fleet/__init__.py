@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Serve one WebSocket handler in one process, as a service manager likes it.
 
-``config`` says what to serve, ``handler`` finds it, ``server`` serves it until SIGTERM and drains,
-``admin`` tells how it goes, ``notify`` talks to systemd. Processes are systemd's business: this
-package starts none.
+``config`` says what to serve, ``application`` finds it, ``server`` serves it until SIGTERM and
+drains, ``admin`` tells how it goes, ``notify`` talks to systemd. Processes are systemd's business:
+this package starts none.
 """
