@@ -150,7 +150,7 @@ def _fail(
         if was_started(exit_words):
             journal = systemd.journal(service.unit(index))
         else:
-            journal = systemd.journal(service.unit(index), 2, "journal")
+            journal = systemd.journal(service.unit(index), 3, "journal")
         if journal:
             report.failed += f"\nits last log lines:\n{journal}"
         hint = sandbox_words(exit_words, journal)
