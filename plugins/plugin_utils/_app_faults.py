@@ -21,7 +21,7 @@ from ansible_collections.websockets.fleet.plugins.module_utils._pip_environment 
 )
 from ansible_collections.websockets.fleet.plugins.plugin_utils._payload import wheelhouse_faults
 
-__all__ = ["app_faults", "balancer_faults"]
+__all__ = ["app_faults", "balancer_faults", "installation_faults"]
 
 ROLE = Path(__file__).parents[2] / "roles" / "app"
 SPECS = ROLE / "meta" / "argument_specs.yml"
@@ -161,7 +161,8 @@ def _what_is_installed(values: Mapping[str, Any]) -> list[str]:
     return faults
 
 
-def _how_it_is_installed(values: Mapping[str, Any]) -> list[str]:
+def installation_faults(values: Mapping[str, Any]) -> list[str]:
+    """Return one sentence for each fault in what says how a release is installed."""
     faults = []
     arguments = values.get("app_pip_args") or []
     texts = {"app_pip_args": arguments if isinstance(arguments, list) else [arguments]}
@@ -352,7 +353,7 @@ RULES: tuple[Callable[[Mapping[str, Any]], list[str]], ...] = (
     _name,
     _what_runs,
     _what_is_installed,
-    _how_it_is_installed,
+    installation_faults,
     _kinds,
     _processes,
     _cpus,
