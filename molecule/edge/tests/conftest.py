@@ -1,0 +1,88 @@
+"""A handshake of which the tests see the answer, whatever it is."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Fleet
+
+
+@dataclass
+class Answer:
+    """What nginx answered to one request, and the connection as long as it is open."""
+
+    status: int
+    headers: dict[str, str]
+    seconds: float
+    writer: asyncio.StreamWriter
+
+    def close(self) -> None:
+        """Let go of the connection without a word."""
+        self.writer.transport.abort()
+
+
+def any_certificate() -> ssl.SSLContext:
+    """A context for tests that are not about certificates."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class Door:
+    """One load balancer as somebody on the Internet sees it."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.context = any_certificate()
+
+    async def ask(self, client: str = "", path: str = "/", **headers: str) -> Answer:
+        """Ask for a WebSocket; ``client`` is for whom, where the load balancer believes it."""
+        fields = {
+            "Host": "echo.example.test",
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version": "13",
+            **({"X-Forwarded-For": client} if client else {}),
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
+        began = asyncio.get_running_loop().time()
+        async with asyncio.timeout(30):
+            reader, writer = await asyncio.open_connection(self.address, 443, ssl=self.context)
+            head = [f"GET {path} HTTP/1.1", *(f"{name}: {fields[name]}" for name in fields)]
+            writer.write("\r\n".join([*head, "", ""]).encode())
+            first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        seconds = asyncio.get_running_loop().time() - began
+        found = dict(line.split(": ", 1) for line in lines if line)
+        return Answer(int(first.split()[1]), found, seconds, writer)
+
+    @asynccontextmanager
+    async def crowd(self, number: int, client: str = "") -> AsyncIterator[list[Answer]]:
+        """Ask ``number`` times at once, and hold what opens."""
+        answers = await asyncio.gather(*(self.ask(client) for _number in range(number)))
+        try:
+            yield list(answers)
+        finally:
+            for answer in answers:
+                answer.close()
+
+
+@pytest.fixture(scope="session")
+def usual(fleet: Fleet) -> Door:
+    """The load balancer with the defaults."""
+    return Door(fleet["lb1"].address)
+
+
+@pytest.fixture(scope="session")
+def strict(fleet: Fleet) -> Door:
+    """The load balancer with narrow limits, which believes what the tests say of their address."""
+    return Door(fleet["lb2"].address)
