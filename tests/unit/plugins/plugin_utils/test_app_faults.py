@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -297,3 +298,14 @@ def test_sockets_are_refused_where_another_host_must_reach_them() -> None:
 def test_the_specification_is_that_of_the_role() -> None:
     assert Path(_app_faults.SPECS).is_file()
     assert set(_app_faults.RANGES) <= set(DEFAULTS)
+
+
+def test_every_directive_of_the_sandbox_is_explained() -> None:
+    """What app_hardening may name is what docs/security.md says something of."""
+    text = (ROLE.parents[1] / "docs" / "security.md").read_text()
+    table = text.split("| directive |")[1].split("\n\n")[0]
+    explained = re.findall(r"^\| `(\w+)` \|", table, re.M)
+    assert explained == sorted(_app_faults._directives())
+    # What a unix socket has otherwise is named so that app_hardening can give it back.
+    variables = yaml.safe_load(_app_faults.VARIABLES.read_text())
+    assert set(variables["__app_hardening_unix_socket"]) < set(variables["__app_hardening"])
