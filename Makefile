@@ -74,6 +74,10 @@ molecule: $(addprefix molecule-,$(SCENARIOS)) ## Run every scenario
 $(addprefix molecule-,$(SCENARIOS)): molecule-%: lab collection
 	@PYTEST_ADDOPTS=$(call junit,molecule-$*) tests/step "Scenario $*" molecule test --no-command-borders -s $*
 
+.PHONY: bench
+bench: venv ## Measure what the launcher costs beside a bare serve()
+	@tests/step "Benchmark" python tests/bench/bench $(OPTIONS)
+
 .PHONY: labs-down
 labs-down: ## Remove the hosts of every scenario
 	@status=0; for name in $(SCENARIOS); do molecule/lab/lab down --name "$$name" || status=1; done; exit $$status
