@@ -221,9 +221,10 @@ def parse_show(text: str, name: str) -> dict[int, dict[str, str]]:
     return found
 
 
-# What systemd ends a process with that it could not set up, but for a program that is not there.
+# What systemd ends a process with that it could not set up. For a program that is not there (203)
+# and CPUs that the host has not (215) the sandbox is not to blame.
 SETUP_STATUS = re.compile(r"exit-code \(status (2[0-3][0-9]|24[0-5])\)")
-NO_PROGRAM = "exit-code (status 203)"
+BLAMELESS = ("exit-code (status 203)", "exit-code (status 215)")
 # What a program says of a call that was refused, and the status of one that was ended for it.
 REFUSED = re.compile(
     r"Operation not permitted|Permission denied|Read-only file system|Network is unreachable"
@@ -239,7 +240,7 @@ def was_started(exit_words: str) -> bool:
 
 def sandbox_words(exit_words: str, journal: str) -> str:
     """Point to the unit's sandbox where it may be why a process ended; else return nothing."""
-    setup_failed = not was_started(exit_words) and exit_words != NO_PROGRAM
+    setup_failed = not was_started(exit_words) and exit_words not in BLAMELESS
     if setup_failed or SIGSYS.fullmatch(exit_words) or REFUSED.search(journal):
         return (
             "the sandbox of its unit may be why: app_hardening relaxes single directives, "

@@ -251,6 +251,15 @@ def ports_of(listen: str, port: int, processes: int) -> list[int]:
     return list(range(port + 1, port + processes + 2))
 
 
+def _cpus(text: str) -> set[int]:
+    """Return the numbers that ranges such as ``0-3,5`` name."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, _dash, last = part.partition("-")
+        found |= set(range(int(first), int(last or first) + 1))
+    return found
+
+
 def examine(
     name: str,
     python: str,
@@ -259,11 +268,13 @@ def examine(
     bind: str,
     port: int,
     processes: str,
+    cpu_affinity: str = "",
 ) -> tuple[dict[str, Any], list[str]]:
     """Return facts about the host and every reason why ``name`` can't be installed on it.
 
     ``system_python`` is the interpreter whose venv package the role installs by itself; any other
-    must bring venv along. ``processes`` is a number or ``auto``, one per CPU.
+    must bring venv along. ``processes`` is a number or ``auto``, one per CPU. ``cpu_affinity`` is
+    a list of CPUs such as ``0-3,5``, or empty for all.
     """
     faults = []
     if not Path("/run/systemd/system").is_dir():
@@ -275,7 +286,11 @@ def examine(
         faults.append(fault)
     elif python != system_python and not facts["venv"]:
         faults.append(f"app_python {python!r} has no venv and ensurepip modules; install them")
-    cpus = len(os.sched_getaffinity(0))
+    usable = os.sched_getaffinity(0)
+    cpus = len(usable)
+    if cpu_affinity and not usable & _cpus(cpu_affinity):
+        has = ", ".join(map(str, sorted(usable)))
+        faults.append(f"app_cpu_affinity {cpu_affinity!r} names no CPU of this host; it has {has}")
     ports = ports_of(listen, port, cpus if processes == "auto" else int(processes))
     if ports:
         faults += _port_faults(bind, port, ports, account.pw_uid if account else None)

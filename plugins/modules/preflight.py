@@ -14,7 +14,8 @@ description:
   - Looks for everything on a host that would stop the installation of an application half-way,
     and reports all of it at once. Changes nothing.
   - Checks that systemd runs the host, that the name is free or the collection's own, that the
-    interpreter runs and is new enough, and that nothing else listens on the ports.
+    interpreter runs and is new enough, that nothing else listens on the ports, and that the host
+    has the CPUs.
 options:
   name:
     description: Name of the application.
@@ -45,6 +46,10 @@ options:
     description: Number of processes, or V(auto) for one per CPU.
     type: str
     default: auto
+  cpu_affinity:
+    description: CPUs that the processes may use, such as V(0-3,5). Empty for all.
+    type: str
+    default: ''
 attributes:
   check_mode:
     description: Runs as always, since it changes nothing.
@@ -113,6 +118,7 @@ def main() -> None:
             "bind": {"type": "str", "default": ""},
             "port": {"type": "int", "default": 8765},
             "processes": {"type": "str", "default": "auto"},
+            "cpu_affinity": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
     )

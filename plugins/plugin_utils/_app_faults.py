@@ -96,6 +96,12 @@ def _whole(value: object) -> int | None:
     return int(value) if WHOLE.fullmatch(str(value)) else None
 
 
+def _bytes(memory: object) -> int:
+    """Return how many bytes a value such as ``512M`` stands for."""
+    digits = str(memory).rstrip("KMGT")
+    return int(digits) << 10 * " KMGT".index(str(memory)[len(digits) :] or " ")
+
+
 @functools.cache
 def _specification() -> dict[str, dict[str, Any]]:
     """Return the options of the role."""
@@ -203,6 +209,10 @@ def _ranges(values: Mapping[str, Any]) -> list[str]:
         if not MEMORY.fullmatch(str(memory)):
             shape = "bytes, a number with K, M, G or T, or infinity"
             faults.append(f"{name} is {memory!r}: it must be {shape}")
+    high, most = (values.get(f"app_memory_{name}", "infinity") for name in ("high", "max"))
+    if "infinity" not in (high, most) and not faults and _bytes(high) >= _bytes(most):
+        both = f"app_memory_high is {high!r} and app_memory_max is {most!r}"
+        faults.append(f"{both}: it must be lower, to slow a process down before its end")
     return faults
 
 

@@ -125,8 +125,9 @@ def test_a_refusal_of_systemctl_is_repeated(
         ("signal (status 31)", "", True, True),
         ("signal (status 9)", "", True, False),
         ("exit-code (status 226)", "/data: No such file or directory", False, True),
-        # The program is not there: no sandbox is to blame.
+        # The program is not there, the host has no such CPU: no sandbox is to blame.
         ("exit-code (status 203)", "No such file or directory", False, False),
+        ("exit-code (status 215)", "Failed to set up CPU affinity", False, False),
         ("exit-code (status 199)", "", True, False),
         ("watchdog (status 6)", "", True, False),
     ],

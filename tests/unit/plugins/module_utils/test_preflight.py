@@ -168,3 +168,29 @@ def test_the_collections_own_account_marks_the_name_as_ours(
 )
 def test_a_port_per_process_leaves_one_for_a_rolling_change(listen: str, ports: list[int]) -> None:
     assert ports_of(listen, 8765, 2) == ports
+
+
+def test_cpus_that_the_host_has_not_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 4})
+    asked = ("chat", sys.executable, sys.executable, "unix_socket", "", 8765, "auto")
+
+    def faults(cpu_affinity: str) -> list[str]:
+        found = _preflight.examine(*asked, cpu_affinity=cpu_affinity)[1]
+        return [fault for fault in found if "app_cpu_affinity" in fault]
+
+    # The kernel leaves out those that are not there, and refuses where none is left.
+    for good in ("", "0", "0-63", "2-3,4"):
+        assert faults(good) == []
+    (fault,) = faults("2-3,8")
+    assert "'2-3,8'" in fault
+    assert "0, 1, 4" in fault
+
+
+def test_the_version_of_systemd_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert _preflight._systemd_version() == 0
+    for words, version in (("systemd 252 (252.39-1~deb12u2)\n+PAM", 252), ("systemd 258~rc1", 258)):
+        script = tmp_path / "systemctl"
+        script.write_text(f"#!/bin/sh\necho '{words}'\n")
+        script.chmod(0o755)
+        assert _preflight._systemd_version() == version
