@@ -76,7 +76,7 @@ $(addprefix molecule-,$(SCENARIOS)): molecule-%: lab collection
 
 .PHONY: bench
 bench: venv ## Measure what the launcher costs beside a bare serve()
-	@tests/step "Benchmark" python tests/bench/bench $(OPTIONS)
+	@tests/step "Benchmark" python tests/bench $(OPTIONS)
 
 .PHONY: labs-down
 labs-down: ## Remove the hosts of every scenario

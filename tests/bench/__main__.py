@@ -1,8 +1,7 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, the websockets.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the benchmark's program from a checkout: tests/bench/bench --help."""
+"""Run the benchmark from a checkout: python tests/bench --help."""
 
 import sys
 
