@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import json
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -264,6 +266,168 @@ def test_nothing_is_run_as_root(
     assert (told / "uid").read_text() == "65534\n"
     assert (told / "groups").read_text() == f"{nobody.pw_gid}\n"
     assert (told / "umask").read_text() == "0022\n"
+
+
+# What installs
+
+
+INSTALLER = r"""#!/bin/sh
+{ echo "$0 $*"; env; } >>FOLDER/told
+cat "$HOME/.netrc" >>FOLDER/netrc 2>/dev/null
+stat -c '%a %n' "$HOME" "$HOME/.netrc" >>FOLDER/modes 2>/dev/null
+echo "SAYS" >&2
+exit STATUS
+"""
+
+
+@pytest.fixture
+def told(top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a uv and a virtual environment there that write down how they are called, and fail."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    script = INSTALLER.replace("FOLDER", str(tmp_path)).replace("STATUS", "1")
+    (folder / "uv").write_text(script.replace("SAYS", "uv says no"))
+    said = "a bad login: s3cret-of-ci, at https://ci:s3cret%2Dof%2Dci@a.example"
+    (folder / "python").write_text(script.replace("SAYS", said))
+    # It makes the virtual environment, with the other one as its interpreter.
+    quick = QUICK_VENV.replace("PYTHON", str(folder / "python"))
+    (folder / "quick").write_text(quick)
+    for path in folder.iterdir():
+        path.chmod(0o755)
+    monkeypatch.setattr(_release, "PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setattr(_release, "PIP_CONFIGURATIONS", (str(tmp_path / "pip.conf"),))
+    return tmp_path / "told"
+
+
+def attempt(wanted: Build, tmp_path: Path, requirement: str = "redis", **changes: Any) -> str:
+    """Build what the installer refuses; return the message."""
+    archive = payload(tmp_path, [requirement], serve=SCRIPT)
+    python = str(tmp_path / "bin" / "quick")
+    with pytest.raises(ReleaseError) as caught:
+        build(replace(wanted, python=python, archive=str(archive), **changes), "abc")
+    return str(caught.value)
+
+
+def test_uv_installs_where_it_is_there(wanted: Build, told: Path, tmp_path: Path) -> None:
+    assert "installing the application failed:\nuv says no" in attempt(wanted, tmp_path)
+    line = told.read_text().splitlines()[0]
+    assert line.startswith(f"{tmp_path}/bin/uv pip install --python ")
+    assert line.endswith(
+        "--compile-bytecode --index-strategy unsafe-best-match --requirement requirements.txt"
+    )
+
+
+@pytest.mark.parametrize(
+    ("requirement", "changes", "settings"),
+    [
+        ("redis", {"pip_args": ("--pre",)}, ""),
+        ("redis", {"pip_environment": {"PIP_PRE": "1"}}, ""),
+        ("redis", {}, "[global]\nindex-url = https://pypi.example.com/simple\n"),
+        ("redis", {}, "[install]\npre = 1\n"),
+        ("redis\n--pre", {}, ""),
+    ],
+)
+def test_pip_installs_where_something_is_said_to_it(
+    wanted: Build,
+    told: Path,
+    tmp_path: Path,
+    requirement: str,
+    changes: dict[str, Any],
+    settings: str,
+) -> None:
+    (tmp_path / "pip.conf").write_text(settings)
+    assert "a bad login" in attempt(wanted, tmp_path, requirement, **changes)
+    assert "/pip/__pip-runner__.py install --quiet" in told.read_text()
+
+
+def test_settings_that_are_none_of_pip_alone_leave_it_to_uv(
+    wanted: Build, told: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "pip.conf").write_text("[global]\ncert = /etc/ca.crt\ntimeout = 60\n")
+    assert "uv says no" in attempt(wanted, tmp_path, "redis --hash=sha256:0")
+    assert "SSL_CERT_FILE=/etc/ca.crt\n" in told.read_text()
+    assert "--require-hashes" in told.read_text()
+
+
+def test_a_wheelhouse_is_all_that_is_looked_into(wanted: Build, told: Path, tmp_path: Path) -> None:
+    # A host's index is none of it then.
+    (tmp_path / "pip.conf").write_text("[global]\nindex-url = https://pypi.example.com/simple\n")
+    attempt(wanted, tmp_path, wheelhouse=True)
+    attempt(wanted, tmp_path, wheelhouse=True, pip_args=("--pre",))
+    by_uv, by_pip = (line for line in told.read_text().splitlines() if " install " in line)
+    assert "--no-index --find-links /" in by_uv
+    assert "--pre --no-index --find-links /" in by_pip
+    assert "PIP_CONFIG_FILE=/dev/null\n" in told.read_text()
+
+
+def test_the_event_loop_is_installed_with_the_launcher(
+    wanted: Build, told: Path, tmp_path: Path
+) -> None:
+    attempt(wanted, tmp_path, launcher=True)
+    assert "uvloop" not in told.read_text()
+    attempt(wanted, tmp_path, launcher=True, event_loop="uvloop")
+    assert told.read_text().count("uvloop>=") == 1
+
+
+def test_a_password_of_an_index_is_in_a_file_of_the_account_alone(
+    wanted: Build, told: Path, tmp_path: Path
+) -> None:
+    environment = {"PIP_INDEX_URL": "https://ci:s3cret%2Dof%2Dci@a.example/simple"}
+    message = attempt(wanted, tmp_path, pip_environment=environment)
+    assert message.endswith("a bad login: ****, at https://ci:****@a.example")
+    assert "PIP_INDEX_URL=https://a.example/simple\n" in told.read_text()
+    assert "s3cret" not in told.read_text()
+    login = 'machine a.example login "ci" password "s3cret-of-ci"\n'
+    assert (tmp_path / "netrc").read_text() == login
+    modes = [line.split()[0] for line in (tmp_path / "modes").read_text().splitlines()]
+    assert modes == ["700", "600"]
+
+
+# Space
+
+
+def test_a_build_does_not_begin_without_space(
+    top: Path, wanted: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free = shutil.disk_usage("/")._replace(free=3 * 2**20)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: free)
+    words = f"not enough space in {top}/releases to build .*: it takes about 64 MiB, 3 MiB are free"
+    with pytest.raises(ReleaseError, match=words):
+        build(wanted, "abc")
+    assert names(top / "releases") == [".lock"]
+
+
+def test_a_step_that_finds_the_disk_full_is_understood(
+    top: Path, wanted: Build, told: Path, tmp_path: Path
+) -> None:
+    uv = tmp_path / "bin" / "uv"
+    uv.write_text("#!/bin/sh\necho 'error: No space left on device (os error 28)' >&2\nexit 2\n")
+    message = attempt(wanted, tmp_path)
+    assert f"not enough space in {top}/releases to build a release" in message
+    assert "installing the application filled it up, now" in message
+    assert names(top / "releases") == [".lock"]
+    assert not told.exists()
+
+
+def test_a_disk_that_is_full_when_files_are_written_is_understood(
+    top: Path, wanted: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(_release, "_move_scripts", full)
+    with pytest.raises(ReleaseError, match=r"there is not enough space in .*: it is full, "):
+        build(wanted, "abc")
+    assert names(top / "releases") == [".lock"]
+
+
+def test_the_archive_does_not_outlive_a_build(top: Path, wanted: Build, tmp_path: Path) -> None:
+    folder = tmp_path / "ansible-tmp"
+    folder.mkdir()
+    archive = Path(wanted.archive).rename(folder / "release.tar.gz")
+    build(replace(wanted, archive=str(archive)), "abc")
+    assert not folder.exists()
+    assert find("chat", "abc")
 
 
 # Identity

@@ -105,6 +105,56 @@ def test_requirements_and_launcher_are_part_of_the_release(tmp_path: Path) -> No
     assert digest(source, str(tmp_path / "requirements.txt")) == seen[0]
 
 
+def test_wheels_and_how_it_is_installed_are_part_of_the_release(tmp_path: Path) -> None:
+    source = str(project(tmp_path / "one"))
+    wheels = project(tmp_path / "wheels", {"a-1-py3-none-any.whl": "1", "notes": "1"})
+
+    def of(**settings: object) -> str:
+        return collect(source, [], None, str(wheels), settings).digest()
+
+    seen = [digest(Path(source)), of(), of(pip_args=["--pre"]), of(event_loop="uvloop")]
+    project(wheels, {"notes": "2"})
+    assert of() == seen[1]
+    project(wheels, {"a-1-py3-none-any.whl": "2"})
+    seen.append(of())
+    assert len(set(seen)) == 5
+
+
+def test_a_wheelhouse_that_can_not_be_used_is_named(tmp_path: Path) -> None:
+    def refused(files: dict[str, str]) -> str:
+        wheels = project(tmp_path / "wheels", files)
+        with pytest.raises(SourceError) as caught:
+            collect("", ["redis"], None, str(wheels))
+        return str(caught.value)
+
+    assert "that is no folder on the controller; the playbook" in refused({})
+    assert "there is no wheel (.whl) in it; the playbook" in refused({"notes": ""})
+    both = {"a-1-py3-none-any.whl": "", "b-1.tar.gz": "", "c-1.zip": ""}
+    assert "it holds b-1.tar.gz, c-1.zip, and a server without an index" in refused(both)
+
+
+def _edit(source: Path) -> None:
+    (source / "chat.py").write_text("print(2)\n")
+
+
+def _remove(source: Path) -> None:
+    (source / "chat.py").unlink()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"), [(_edit, "changed on the controller"), (_remove, "went away")]
+)
+def test_a_source_that_changes_while_it_is_read_is_no_release(
+    tmp_path: Path, change: Callable[[Path], None], words: str
+) -> None:
+    source = project(tmp_path / "one")
+    payload = collect(str(source), [], None)
+    before = payload.digest()
+    change(source)
+    with pytest.raises(SourceError, match=f"{words}.*; run again"):
+        payload.write_archive(io.BytesIO(), before)
+
+
 @pytest.mark.parametrize(
     ("files", "source", "install", "names"),
     [
