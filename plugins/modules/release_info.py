@@ -50,8 +50,8 @@ RETURN = r"""
 releases:
   description:
     - Every whole release, the newest first.
-    - RV(releases[].rolled_back) is true of the release that a rollback left last.
-    - RV(releases[].inputs) is the same on all hosts for what was built from the same.
+    - C(rolled_back) is true of the release that a rollback left last.
+    - C(inputs) is the same on all hosts for what was built from the same.
   returned: always
   type: list
   elements: dict
