@@ -96,8 +96,8 @@ def measure(event_loop: str, plan: Plan, order: Sequence[str]) -> Round:
             return handshakes(server.port, plan.at_once, plan.handshake_seconds, server.cpu_seconds)
 
         # The first turn only warms them up.
-        talk = [_turn(messages, order) for _ in range(1 + plan.message_turns)][1:]
-        doors = [_turn(opened, order) for _ in range(plan.handshake_turns)]
+        talk = [_turn(messages, order) for _number in range(1 + plan.message_turns)][1:]
+        doors = [_turn(opened, order) for _number in range(plan.handshake_turns)]
     return Round(event_loop, memory, talk, doors)
 
 

@@ -45,7 +45,7 @@ def hold(port: int, connections: int) -> Iterator[list[socket.socket]]:
     messages = itertools.cycle(MESSAGES.items())
     with contextlib.ExitStack() as stack:
         held = []
-        for _ in range(connections):
+        for _number in range(connections):
             connection = stack.enter_context(_request(port))
             _check_response(connection.recv(4096))
             text, frame = next(messages)
@@ -112,7 +112,7 @@ def handshakes(port: int, at_once: int, seconds: float, cpu: Clock) -> Rate:
 
         count = 0
         began, cpu_began = time.perf_counter(), cpu()
-        for _ in range(at_once):
+        for _number in range(at_once):
             begin()
         while connections:
             for number in _readable(poll):

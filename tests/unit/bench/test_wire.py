@@ -33,7 +33,7 @@ def received(server: ServerProtocol) -> list[Frame]:
 
 
 def test_a_server_understands_every_message_at_any_time(server: ServerProtocol) -> None:
-    for _ in range(2):
+    for _time in range(2):
         for text, frame in wire.MESSAGES.items():
             server.receive_data(frame)
             (event,) = received(server)
