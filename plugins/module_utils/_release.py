@@ -267,6 +267,8 @@ class _Uv:
             "UV_NO_CONFIG": "1",
             "UV_PYTHON_DOWNLOADS": "never",
             "UV_SYSTEM_CERTS": "1",
+            # The same, to a uv that does not know it by that name yet.
+            "UV_NATIVE_TLS": "1",
         }
         if certificates:
             self.environment["SSL_CERT_FILE"] = certificates

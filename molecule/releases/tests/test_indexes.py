@@ -108,12 +108,12 @@ PLACES = "/etc /home /opt /root /run /srv /tmp /usr/local /var"
 
 
 def places_of(server: Server, secret: str) -> str:
-    """Return the files and the parts of the journal that hold a text."""
-    files = server.host.run(
-        f"grep --recursive --files-with-matches --no-messages -F -e '{secret}' {PLACES}"
-    )
-    journal = server.host.run(f"journalctl --output=cat | grep -F -e '{secret}' | grep -v grep")
-    return f"{files.stdout}{journal.stdout}"
+    """Return the files and the lines of the journal that hold a text."""
+    # The command itself is in the journal: it must not hold what it looks for.
+    pattern = "".join(f"[{character}]" for character in secret)
+    grep = f"grep --recursive --files-with-matches --no-messages -e '{pattern}' {PLACES}"
+    journal = f"journalctl --output=cat --no-pager | grep -e '{pattern}'"
+    return str(server.host.run(f"{grep}; {journal}").stdout)
 
 
 def test_a_password_shows_nowhere(site: Any, index: Index, watched: Server) -> None:
