@@ -67,7 +67,7 @@ def test_a_wheelhouse_that_lacks_something_is_a_clear_error(
     before = offline.answer()
     run = offline.deploy("-e", f"app_wheelhouse={tmp_path}/empty")
     assert "there is no wheel (.whl) in it; the playbook" in " ".join(run.output.split())
-    source = version("lacks", dependencies='", "nobody-has-this==1')
+    source = version("lacks", dependencies=', "nobody-has-this==1"')
     run = offline.deploy("-e", f"app_source={source}")
     assert run.code != 0
     assert "nobody-has-this" in run.output
