@@ -17,6 +17,7 @@ import select
 import signal
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ from .results import KINDS, Rate, Round, Row, Turn, comparisons, rows, table
 from .servers import Server, ServerError
 from .wire import WireError
 
-__all__ = ["Plan", "main", "measure", "replace_block"]
+__all__ = ["Plan", "conditions", "main", "measure", "replace_block"]
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 BEGIN = "<!-- The rest is written by make bench OPTIONS=--keep. -->\n"
@@ -116,20 +117,20 @@ def _event_loops() -> list[str]:
     return ["asyncio", "uvloop"] if found else ["asyncio"]
 
 
-def _busy(rounds: Sequence[Round]) -> float:
-    return sum(one.busy() for one in rounds) / len(rounds)
-
-
-def _conditions(rounds: Sequence[Round]) -> str:
-    """What it was measured with, in one sentence."""
+def conditions(rounds: Sequence[Round]) -> str:
+    """What it was measured with."""
     loops = list(dict.fromkeys(one.event_loop for one in rounds))
     packages = ["websockets", *(["uvloop"] if "uvloop" in loops else [])]
     versions = [f"{package} {importlib.metadata.version(package)}" for package in packages]
-    return (
+    busy = sum(one.busy() for one in rounds) / len(rounds)
+    text = (
         f"{platform.python_implementation()} {platform.python_version()}, {', '.join(versions)}, "
         f"{os.cpu_count()} CPUs, {len(rounds) // len(loops)} rounds; while it was asked for "
-        f"messages, a server had a CPU for {_busy(rounds):.0%} of the time."
+        f"messages, a server had a CPU for {busy:.0%} of the time."
     )
+    if busy < QUIET:
+        text += " The machine had other things to do: the numbers say little, measure again."
+    return textwrap.fill(text, 120)
 
 
 def _say(number: int, count: int, one: Round) -> None:
@@ -161,16 +162,16 @@ def _measure_all(count: int, plan: Plan) -> list[Round]:
         for event_loop in event_loops:
             # Who is first takes turns too.
             order = KINDS if number % 2 else KINDS[::-1]
-            rounds.append(measure(event_loop, plan if number <= 6 else without_memory, order))
+            rounds.append(measure(event_loop, plan if number <= 3 else without_memory, order))
             _say(number, count, rounds[-1])
     return rounds
 
 
-def _keep(result: Sequence[Row], conditions: str) -> None:
-    (DOCS / "benchmark.svg").write_text(chart(result, conditions), encoding="utf-8")
+def _keep(result: Sequence[Row], measured_with: str) -> None:
+    (DOCS / "benchmark.svg").write_text(chart(result, measured_with), encoding="utf-8")
     page = DOCS / "benchmark.md"
     text = page.read_text(encoding="utf-8")
-    page.write_text(replace_block(text, f"{conditions}\n\n{table(result)}"), encoding="utf-8")
+    page.write_text(replace_block(text, f"{measured_with}\n\n{table(result)}"), encoding="utf-8")
     print(f"kept in {page} and benchmark.svg")
 
 
@@ -193,14 +194,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     result = rows(rounds)
-    conditions = _conditions(rounds)
-    print(f"\n{conditions}\n\n{table(result)}", flush=True)
-    if _busy(rounds) < QUIET:
-        print(
-            "The machine has other things to do: this says little. Measure again when it has not."
-        )
+    measured_with = conditions(rounds)
+    print(f"\n{measured_with}\n\n{table(result)}", flush=True)
     if options.keep:
-        _keep(result, conditions)
+        _keep(result, measured_with)
     missed = [row for row in result if not row.met]
     for row in missed:
         print(f"{row.event_loop}, {row.name}: the bound is not met", file=sys.stderr)

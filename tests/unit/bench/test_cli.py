@@ -12,7 +12,7 @@ from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFact
 
 import bare
 from fleet_bench import cli
-from fleet_bench.results import KINDS, rows
+from fleet_bench.results import KINDS, Rate, Round, rows
 from fleet_bench.servers import CONFIGURATION, Server, ServerError
 from websockets_fleet import config, server
 
@@ -51,6 +51,13 @@ def test_one_short_round() -> None:
         assert all(rate.count > 0 for rate in rates)
         assert all(0 < rate.cpu_seconds <= 1.1 * rate.seconds for rate in rates)
     assert all(row.compared.median for row in rows([one]))
+
+
+@pytest.mark.parametrize(("cpu", "doubted"), [(0.95, False), (0.3, True)])
+def test_a_busy_machine_makes_the_numbers_doubtful(cpu: float, doubted: bool) -> None:
+    turn = dict.fromkeys(KINDS, Rate(1000, 1.0, cpu))
+    text = cli.conditions([Round("asyncio", {}, [turn], [turn])])
+    assert ("measure again" in text) == doubted
 
 
 def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
