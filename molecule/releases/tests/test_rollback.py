@@ -41,8 +41,11 @@ Deploy = Callable[..., "Run"]
 def deploy(fleet: Fleet, version: Version) -> Deploy:
     """Return a function that deploys a version, labelled with its name, on both servers."""
 
+    made: dict[str, Path] = {}
+
     def run(name: str, more: str = "", *arguments: str) -> Run:
-        settings = f"app_source={version(name, more)} app_version={name}-label app_keep_releases=3"
+        source = made.get(name) or made.setdefault(name, version(name, more))
+        settings = f"app_source={source} app_version={name}-label app_keep_releases=3"
         return fleet.play(SITE, "--limit", "app_servers,localhost", "-e", settings, *arguments)
 
     return run
