@@ -76,7 +76,8 @@ def test_2000_connections_are_closed_evenly_and_nobody_else_notices(
             assert (ending.status, ending.result) == ("0", "success")
             assert ending.seconds < DRAIN_SECONDS + CLOSE_TIMEOUT
             assert {connection.close_code for connection in crowd.here} == {CLOSE_CODE}
-            assert DRAIN_SECONDS - 1 < when[-1] - when[0] < DRAIN_SECONDS + 0.5
+            # A busy machine may begin a little late; it ends no later for that.
+            assert 0.8 * DRAIN_SECONDS < when[-1] - when[0] < DRAIN_SECONDS + 0.5
             seconds = Counter(int(one - when[0]) for one in when)
             assert max(seconds.values()) <= 1.5 * SHARE, seconds
             assert all(await asyncio.gather(*map(echoes, crowd.elsewhere)))
