@@ -215,7 +215,8 @@ def test_a_release_that_does_not_fit_the_configuration_is_refused(
 
 @pytest.mark.usefixtures("bad")
 def test_a_rollback_that_is_killed_is_finished_by_the_same_command(fleet: Fleet) -> None:
-    for said in ("app1: restarting greet@1", "app1: restarting greet@2", "app2: restarting"):
+    # What runs for one host outlives the command for a moment: it may still end its task there.
+    for said in ("app1: restarting", "app2: restarting"):
         with subprocess.Popen(
             fleet.command(ROLLBACK), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process:
