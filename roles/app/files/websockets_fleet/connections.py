@@ -74,7 +74,7 @@ class CountedConnection(ServerConnection):
 
     def process_event(self, event: Event) -> None:
         """Count messages: a fragmented one counts once, with its first frame."""
-        if type(event) is not Frame:
+        if not isinstance(event, Frame):
             ServerConnection.process_event(self, event)
             return
         opcode = event.opcode
