@@ -21,9 +21,9 @@ Version = Callable[..., Path]
 
 USER = "ci-user"
 # Characters that an address can't have as they are.
-PASSWORD = "tO/k3n w@y%x1"
+PASSWORD = "tO/k3n w@y%x7"
 ROTATED = "n3wT0ken-Qx7"
-QUOTED = "tO%2Fk3n%20w%40y%25x1"
+QUOTED = "tO%2Fk3n%20w%40y%25x7"
 
 
 class Index:
