@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import hashlib
 import http.client
@@ -24,14 +25,18 @@ from ansible_collections.websockets.fleet.plugins.module_utils._preflight import
 
 __all__ = [
     "Build",
+    "OldWorker",
     "VirtualServer",
     "complaints",
+    "connections_of",
     "default_ports",
     "directive",
     "fleet_sites",
     "groups_of",
+    "hardened",
     "missing_groups",
     "obstacles",
+    "old_workers",
     "parse_build",
     "parse_properties",
     "parse_servers",
@@ -44,6 +49,7 @@ __all__ = [
 
 SITE_MARK = "# websockets.fleet site"
 WORKER = "nginx: worker process"
+OLD_WORKER = "nginx: worker process is shutting down"
 
 
 class Build:
@@ -256,8 +262,7 @@ def stale_sockets(folder: Path) -> list[str]:
     return found
 
 
-def workers(master: int, proc: Path = Path("/proc")) -> list[int]:
-    """Return the process ids of the master's workers, without those that shut down."""
+def _titled(master: int, wanted: str, proc: Path) -> list[int]:
     found = []
     for folder in proc.iterdir():
         if not folder.name.isdigit():
@@ -267,9 +272,90 @@ def workers(master: int, proc: Path = Path("/proc")) -> list[int]:
             title = (folder / "cmdline").read_bytes().rstrip(b"\0 ").decode("utf-8", "replace")
         except OSError:
             continue
-        if title == WORKER and f"\nPPid:\t{master}\n" in status:
+        if title == wanted and f"\nPPid:\t{master}\n" in status:
             found.append(int(folder.name))
     return sorted(found)
+
+
+def workers(master: int, proc: Path = Path("/proc")) -> list[int]:
+    """Return the process ids of the master's workers, without those that shut down."""
+    return _titled(master, WORKER, proc)
+
+
+def connections_of(pids: list[int], proc: Path = Path("/proc")) -> dict[int, int]:
+    """Return how many TCP connections of clients each process has."""
+    listening_ports: set[str] = set()
+    connected: dict[str, str] = {}
+    for table in ("net/tcp", "net/tcp6"):
+        try:
+            lines = (proc / table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            port, state, inode = fields[1].rpartition(":")[2], fields[3], fields[9]
+            if state == "0A":
+                listening_ports.add(port)
+            elif inode != "0":
+                connected[f"socket:[{inode}]"] = port
+    # What nginx opens itself, to a server, comes from a port that nobody listens on.
+    inbound = {name for name, port in connected.items() if port in listening_ports}
+    found = {}
+    for pid in pids:
+        found[pid] = 0
+        try:
+            descriptors = list((proc / str(pid) / "fd").iterdir())
+        except OSError:
+            continue
+        for descriptor in descriptors:
+            with contextlib.suppress(OSError):
+                found[pid] += str(descriptor.readlink()) in inbound
+    return found
+
+
+@dataclass(frozen=True)
+class OldWorker:
+    """A worker that a reload replaced and that goes on until its last client has left."""
+
+    pid: int
+    connections: int
+    seconds: int
+
+
+def _started(pid: int, proc: Path) -> float:
+    """Return when a process started, in seconds since boot."""
+    ticks = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[19]
+    return int(ticks) / os.sysconf("SC_CLK_TCK")
+
+
+def old_workers(master: int, proc: Path = Path("/proc")) -> list[OldWorker]:
+    """Return the workers that shut down, and since when: since the next workers started."""
+    old = _titled(master, OLD_WORKER, proc)
+    if not old:
+        return []
+    try:
+        uptime = float((proc / "uptime").read_text().split()[0])
+        starts = {pid: _started(pid, proc) for pid in [*old, *workers(master, proc)]}
+    except OSError:
+        # One has ended meanwhile: what is left is for the next time.
+        return []
+    counted = connections_of(old, proc)
+    return [
+        OldWorker(
+            pid,
+            counted[pid],
+            int(uptime - min((s for s in starts.values() if s > starts[pid]), default=uptime)),
+        )
+        for pid in old
+    ]
+
+
+def hardened(master: int, proc: Path = Path("/proc")) -> bool:
+    """Return whether the running master was started with the unit's confinement."""
+    try:
+        return "\nNoNewPrivs:\t1\n" in (proc / str(master) / "status").read_text()
+    except OSError:
+        return False
 
 
 def _group_ids(user: str) -> set[int]:

@@ -152,6 +152,29 @@ error_log:
   returned: when installed
   type: str
   sample: /var/log/nginx/error.log
+connections:
+  description: How many TCP connections clients have, at workers of any age.
+  returned: when installed
+  type: int
+old_workers:
+  description: Workers that a reload replaced and that go on until their last client has left.
+  returned: when installed
+  type: list
+  elements: dict
+  contains:
+    pid:
+      description: Process id.
+      type: int
+    connections:
+      description: How many clients it still has.
+      type: int
+    seconds:
+      description: Since when it is one.
+      type: int
+hardened:
+  description: Whether the running nginx was started confined.
+  returned: when installed
+  type: bool
 stale_sockets:
   description: Local sockets beside the site's, and its own, that nobody listens on.
   returned: when installed
@@ -164,6 +187,7 @@ worker_file_limit:
 """
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -171,12 +195,15 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.websockets.fleet.plugins.module_utils._nginx import (
     complaints,
+    connections_of,
     default_ports,
     directive,
     fleet_sites,
     groups_of,
+    hardened,
     missing_groups,
     obstacles,
+    old_workers,
     parse_build,
     parse_properties,
     running_config,
@@ -235,7 +262,9 @@ def read(module: AnsibleModule) -> dict[str, Any]:
     if dpkg_query:
         conffiles = module.run_command([dpkg_query, "-W", "-f=${Conffiles}\n", "nginx*"])[1]
 
-    pids = workers(int(unit.get("MainPID", "0")))
+    master = int(unit.get("MainPID", "0"))
+    pids = workers(master)
+    old = old_workers(master)
     return {
         "installed": True,
         "version": build.version,
@@ -255,6 +284,9 @@ def read(module: AnsibleModule) -> dict[str, Any]:
         "config": running_config(module.params["socket"]),
         "missing_groups": missing_groups(pids, user),
         "worker_file_limit": worker_file_limit(pids),
+        "connections": sum(connections_of([*pids, *(worker.pid for worker in old)]).values()),
+        "old_workers": [asdict(worker) for worker in old],
+        "hardened": hardened(master),
         "stale_sockets": stale_sockets(Path(module.params["socket"]).parent),
         "error_log": directive(main, "error_log", build.error_log),
     }

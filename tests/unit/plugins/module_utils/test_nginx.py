@@ -268,6 +268,54 @@ def test_finds_the_workers_that_serve(proc: Path) -> None:
     assert _nginx.workers(10, proc) == [11, 12]
 
 
+TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt  uid  timeout
+   0: 00000000:01BB 00000000:0000 0A 0:0 00:0 0 0 0 900 1 0 100 0 0 10 0
+   1: 0100000A:01BB 0900000A:C001 01 0:0 00:0 0 0 0 901 1 0 100 0 0 10 0
+   2: 0100000A:01BB 0900000A:C002 01 0:0 00:0 0 0 0 902 1 0 100 0 0 10 0
+   3: 0100000A:C003 0200000A:223D 01 0:0 00:0 0 0 0 903 1 0 100 0 0 10 0
+   4: 0100000A:01BB 0900000A:C004 06 0:0 00:0 0 0 0 0 1 0 100 0 0 10 0
+"""
+
+
+def test_counts_the_clients_and_not_what_nginx_opened(proc: Path) -> None:
+    (proc / "net").mkdir()
+    (proc / "net" / "tcp").write_text(TCP)
+    (proc / "net" / "tcp6").write_text(TCP.splitlines()[0] + "\n")
+    for pid, inodes in ((11, (900, 901, 903)), (12, (900, 902))):
+        (proc / str(pid) / "fd").mkdir()
+        for number, inode in enumerate(inodes):
+            (proc / str(pid) / "fd" / str(number)).symlink_to(f"socket:[{inode}]")
+        (proc / str(pid) / "fd" / "9").symlink_to("/dev/null")
+    assert _nginx.connections_of([11, 12, 77], proc) == {11: 1, 12: 1, 77: 0}
+
+
+def test_an_old_worker_is_one_since_the_next_ones_started(proc: Path) -> None:
+    (proc / "uptime").write_text("1000.50 1900.00\n")
+    ticks = os.sysconf("SC_CLK_TCK")
+    fields = " ".join("0" for _number in range(18))
+    for pid, started in ((11, 700), (12, 900), (13, 100), (20, 500)):
+        (proc / str(pid)).mkdir(exist_ok=True)
+        # A program's name may have anything in it.
+        stat = f"{pid} (nginx) x) S {fields} {started * ticks} 0\n"
+        (proc / str(pid) / "stat").write_text(stat)
+    for pid in (13, 20):
+        (proc / str(pid) / "status").write_text("Name:\tnginx\nPPid:\t10\n")
+        (proc / str(pid) / "cmdline").write_bytes(b"nginx: worker process is shutting down\0")
+    assert _nginx.old_workers(10, proc) == [
+        _nginx.OldWorker(pid=13, connections=0, seconds=500),
+        _nginx.OldWorker(pid=20, connections=0, seconds=300),
+    ]
+    assert _nginx.old_workers(99, proc) == []
+
+
+def test_knows_whether_the_running_master_is_confined(proc: Path) -> None:
+    (proc / "10").mkdir(exist_ok=True)
+    for flag, confined in (("0", False), ("1", True)):
+        (proc / "10" / "status").write_text(f"Name:\tnginx\nNoNewPrivs:\t{flag}\nSeccomp:\t2\n")
+        assert _nginx.hardened(10, proc) is confined
+    assert _nginx.hardened(0, proc) is False
+
+
 def test_reads_the_smallest_limit_of_the_workers(proc: Path) -> None:
     assert _nginx.worker_file_limit([11, 12], proc) == 2048
     assert _nginx.worker_file_limit([12, 16], proc) == 3072
