@@ -1,0 +1,43 @@
+"""nginx's workers share the work, whoever comes when."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Fleet
+
+    from .conftest import Door
+
+CONNECTIONS = 120
+
+
+def test_connections_that_come_one_by_one_are_shared(fleet: Fleet, usual: Door) -> None:
+    """From 1.21.6 on nginx does that without ``reuseport``, of which sites could not agree."""
+
+    async def come() -> str:
+        held = [await usual.ask() for _number in range(CONNECTIONS)]
+        shown = await asyncio.to_thread(
+            fleet["lb1"].run, "ss --no-header --tcp --numeric --processes 'sport = :443'"
+        )
+        for answer in held:
+            answer.close()
+        return shown
+
+    workers = fleet["lb1"].run("pgrep --full 'nginx: worker process$'").split()
+    if len(workers) < 2:
+        pytest.skip("one CPU, one worker")
+    shares = Counter(re.findall(r"pid=(\d+)", asyncio.run(come())))
+    assert sum(shares.values()) >= CONNECTIONS
+    assert min(shares[pid] for pid in workers) > CONNECTIONS / len(workers) / 2, shares
+
+
+@pytest.mark.parametrize("name", ["lb1", "lb2"])
+def test_a_storm_finds_room_to_queue(fleet: Fleet, name: str) -> None:
+    shown = fleet[name].run("ss --no-header --listening --tcp --numeric 'sport = :443'")
+    assert {line.split()[2] for line in shown.splitlines()} == {"4096"}
