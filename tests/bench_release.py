@@ -1,11 +1,10 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026, the websockets.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long does it take to build a release of the chat example, with pip and with uv?
 
 Cold is what a server does: nothing is kept between builds. Warm has a cache from a build before.
-Run it as root, after tests/lint: PYTHONPATH=.build/source tests/bench_release.py
+Run it as root, after tests/lint: PYTHONPATH=.build/source python tests/bench_release.py
 """
 
 from __future__ import annotations
