@@ -1,0 +1,89 @@
+"""What is refused, and what is warned of, where the certificate is the user's own."""
+
+from __future__ import annotations
+
+import json
+import ssl
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+if TYPE_CHECKING:
+    from conftest import Fleet, Run
+
+NOW = datetime.now(UTC)
+
+
+class Certificate:
+    """A certificate with its key; without an issuer it is its own."""
+
+    def __init__(self, name: str, issuer: Certificate | None = None, days: float = 10) -> None:
+        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        by = issuer or self
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(self.name)
+            .issuer_name(by.name)
+            .public_key(self.key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(NOW - timedelta(days=100))
+            .not_valid_after(NOW + timedelta(days=days))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(by.key, hashes.SHA256())
+        )
+        self.pem = made.public_bytes(Encoding.PEM).decode()
+        self.secret = self.key.private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        ).decode()
+
+
+ROOT = Certificate("root.example.test")
+MIDDLE = Certificate("middle.example.test", ROOT)
+
+
+def provide(fleet: Fleet, chain: list[Certificate], secret: str) -> Run:
+    variables = {
+        "certificate_source": "provided",
+        "certificate_provided_certificate": "".join(one.pem for one in chain),
+        "certificate_provided_key": secret,
+        "certificate_provided_authority": ROOT.pem,
+    }
+    return fleet.play("websockets.fleet.site", "--diff", "-e", json.dumps(variables))
+
+
+def test_what_does_not_fit_is_refused_before_anything_changes(fleet: Fleet) -> None:
+    look = "find /etc/nginx /etc/websockets-fleet -type f -exec sha256sum {} + | sort"
+    before = fleet["lb1"].run(look)
+    wrong = Certificate("other.example.test", MIDDLE, days=-1)
+    run = provide(fleet, [wrong], ROOT.secret)
+    assert run.code != 0
+    assert not any(run.changed.values()), run.output
+    said = " ".join(run.output.split())
+    for fault in (
+        "its key is not certificate_provided_key",
+        "does not cover DNS:echo.example.test",
+        "it expired at ",
+        "the certificate of its issuer, CN=middle.example.test, is not in it",
+    ):
+        assert fault in said
+    assert fleet["lb1"].run(look) == before
+
+
+def test_what_ends_soon_is_warned_of_and_served(fleet: Fleet) -> None:
+    fitting = Certificate("echo.example.test", MIDDLE, days=10)
+    run = provide(fleet, [fitting, MIDDLE], fitting.secret)
+    assert run.code == 0, run.output
+    assert "in less than 21 days: provide a new one" in " ".join(run.output.split())
+    assert fitting.secret.splitlines()[2] not in run.output
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(cadata=ROOT.pem)
+    with fleet.client("lb2", context) as client:
+        client.send("hello")
+        assert client.recv() == "hello"
