@@ -1,7 +1,7 @@
 # Copyright (c) 2026, the websockets.fleet contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Raise and restore two limits in an nginx.conf that is not ours. Private to the collection.
+"""Raise and restore limits in an nginx.conf that is not ours. Private to the collection.
 
 nginx takes ``worker_connections`` only once and only in the main file, so the line itself has to
 change. The old value stays beside the new one, which is how ``restore_limits`` finds it.
@@ -38,8 +38,13 @@ def _raise(text: str, name: str, value: int) -> str | None:
     return text[: found.start()] + line + text[found.end() :]
 
 
-def raise_limits(text: str, worker_connections: int, worker_rlimit_nofile: int) -> str:
-    """Return the main configuration with both limits at least as given.
+def raise_limits(
+    text: str,
+    worker_connections: int,
+    worker_rlimit_nofile: int,
+    worker_shutdown_timeout: int = 0,
+) -> str:
+    """Return the main configuration with the limits at least as given; no timeout for 0.
 
     Raises ValueError where it has no ``events`` block over several lines, or sets a limit together
     with something else in a line.
@@ -56,16 +61,23 @@ def raise_limits(text: str, worker_connections: int, worker_rlimit_nofile: int) 
         raised = text[: events.end()] + added + text[events.end() :]
 
     text = raised
-    raised = _raise(text, "worker_rlimit_nofile", worker_rlimit_nofile)
-    if raised is None:
-        added = f"worker_rlimit_nofile {worker_rlimit_nofile}; {MARK}added\n"
-        raised = text[: events.start()] + added + text[events.start() :]
-    return raised
+    limits = {"worker_rlimit_nofile": worker_rlimit_nofile}
+    if worker_shutdown_timeout:
+        limits["worker_shutdown_timeout"] = worker_shutdown_timeout
+    for name, value in limits.items():
+        raised = _raise(text, name, value)
+        if raised is None:
+            if re.search(rf"^[^#\n]*\b{name}\b", text, re.MULTILINE):
+                raise ValueError(f"it sets {name} in a line with something else, or with a unit")
+            added = f"{name} {value}; {MARK}added\n"
+            raised = text[: events.start()] + added + text[events.start() :]
+        text = raised
+    return text
 
 
 def restore_limits(text: str) -> str:
     """Return the main configuration as it was before ``raise_limits``."""
-    for name in ("worker_connections", "worker_rlimit_nofile"):
+    for name in ("worker_connections", "worker_rlimit_nofile", "worker_shutdown_timeout"):
         text = re.sub(rf"^[ \t]*{name}[ \t]+\d+; {MARK}added\n", "", text, flags=re.MULTILINE)
         text = re.sub(
             rf"^([ \t]*{name}[ \t]+)\d+; {MARK}was (\d+)", r"\g<1>\g<2>;", text, flags=re.MULTILINE

@@ -41,3 +41,11 @@ def test_connections_that_come_one_by_one_are_shared(fleet: Fleet, usual: Door) 
 def test_a_storm_finds_room_to_queue(fleet: Fleet, name: str) -> None:
     shown = fleet[name].run("ss --no-header --listening --tcp --numeric 'sport = :443'")
     assert {line.split()[2] for line in shown.splitlines()} == {"4096"}
+
+
+@pytest.mark.parametrize(("name", "seconds"), [("lb1", ""), ("lb2", "600")])
+def test_old_workers_have_the_time_that_was_asked_for(
+    fleet: Fleet, name: str, seconds: str
+) -> None:
+    shown = fleet[name].run("nginx -T 2> /dev/null | awk '$1 == \"worker_shutdown_timeout\"'")
+    assert shown.partition(";")[0] == (f"worker_shutdown_timeout {seconds}" if seconds else "")

@@ -56,6 +56,20 @@ def test_restores_what_was_there_after_any_number_of_raises(text: str) -> None:
     assert restore_limits(once) == restore_limits(twice) == text
 
 
+@pytest.mark.parametrize("text", [DEBIAN, "worker_shutdown_timeout 60;\n" + RED_HAT])
+def test_a_timeout_is_added_or_raised_and_restored(text: str) -> None:
+    once = raise_limits(text, 16384, 17408, 3600)
+    assert "\nworker_shutdown_timeout 3600; # websockets.fleet: " in f"\n{once}"
+    # Of several sites on a host the one that waits longest decides.
+    assert raise_limits(once, 16384, 17408, 600) == raise_limits(once, 16384, 17408) == once
+    assert restore_limits(once) == text
+
+
+def test_a_timeout_with_a_unit_is_left_to_its_author() -> None:
+    with pytest.raises(ValueError, match="sets worker_shutdown_timeout"):
+        raise_limits("worker_shutdown_timeout 1h;\n" + DEBIAN, 16384, 17408, 600)
+
+
 def test_changes_one_line_and_adds_one() -> None:
     assert raise_limits(DEBIAN, 16384, 17408) == DEBIAN.replace(
         "events {\n\tworker_connections 768;",
