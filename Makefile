@@ -76,7 +76,11 @@ $(addprefix molecule-,$(SCENARIOS)): molecule-%: lab collection
 
 .PHONY: bench
 bench: venv ## Measure what the launcher costs beside a bare serve()
-	@tests/step "Benchmark" python tests/bench $(OPTIONS)
+	@tests/step "Benchmark" python tests/bench/measure.py $(OPTIONS)
+
+.PHONY: bench-release
+bench-release: collection ## Measure what building a release takes, with pip and with uv
+	@PYTHONPATH=.build/collections tests/step "Builds of a release" python tests/bench_release.py
 
 .PHONY: labs-down
 labs-down: ## Remove the hosts of every scenario

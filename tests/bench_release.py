@@ -4,7 +4,7 @@
 """How long does it take to build a release of the chat example, with pip and with uv?
 
 Cold is what a server does: nothing is kept between builds. Warm has a cache from a build before.
-Run it as root, after tests/lint: PYTHONPATH=.build/source python tests/bench_release.py
+Run it as root: make bench-release
 """
 
 from __future__ import annotations
