@@ -48,19 +48,19 @@ from typing import Any
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.websockets.fleet.plugins.plugin_utils._chain_faults import (
+    chain_faults as find,
+)
+
 
 def chain_faults(chain: object, authority: object = "") -> list[str]:
     """Return the faults; raise AnsibleFilterError for what is no certificate."""
     if not isinstance(chain, str) or not isinstance(authority, str):
         raise AnsibleFilterError("chain_faults takes texts (PEM)")
     try:
-        from ansible_collections.websockets.fleet.plugins.plugin_utils._chain_faults import (  # noqa: PLC0415
-            chain_faults as find,
-        )
-    except ImportError as error:
-        raise AnsibleFilterError(f"chain_faults needs cryptography 40 or later: {error}") from error
-    try:
         return find(chain, authority, datetime.now(UTC))
+    except ImportError as error:
+        raise AnsibleFilterError(f"chain_faults needs cryptography: {error}") from error
     except ValueError as error:
         raise AnsibleFilterError(f"chain_faults: {error}") from error
 

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.x509 import Certificate, load_pem_x509_certificates
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
 
 __all__ = ["chain_faults"]
 
+# cryptography is imported where it is used: Ansible wants to import every file without it.
+
 
 def _issued(certificate: Certificate, by: Certificate) -> bool:
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+
     try:
         certificate.verify_directly_issued_by(by)
     except (InvalidSignature, TypeError, ValueError):
@@ -30,6 +35,8 @@ def chain_faults(chain: str, authority: str, now: datetime) -> list[str]:
     authority issues servers' certificates without one in between. Raises ValueError for what is no
     certificate.
     """
+    from cryptography.x509 import load_pem_x509_certificates  # noqa: PLC0415
+
     certificates = load_pem_x509_certificates(chain.encode())
     subjects = [certificate.subject.rfc4514_string() for certificate in certificates]
     faults = [
