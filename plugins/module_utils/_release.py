@@ -527,11 +527,13 @@ def prune(name: str, identity: str, keep: int, *, remove: bool) -> list[str]:
     went back from, or one that runs.
     """
     releases = home(name) / "releases"
+    found = [path for path in releases.glob("[!.]*") if path.is_dir()]
+    if len(found) <= keep:
+        return []
     kept = {identity} | in_use(releases)
     for link in ("current", "previous", "rolled_back"):
         with contextlib.suppress(OSError):
             kept.add((home(name) / link).readlink().name)
-    found = [path for path in releases.glob("[!.]*") if path.is_dir()]
     found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     surplus = [path for path in found[keep:] if path.name not in kept]
     if surplus and remove:

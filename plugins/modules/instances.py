@@ -53,6 +53,12 @@ options:
         same rollback once more finds it done, and it is never removed as an old one.
     type: bool
     default: false
+  keep:
+    description:
+      - Number of releases that stay on the host at the end, the newest ones; 0 lets all stay. What
+        runs, is or was the current one, or was rolled back stays in any case.
+    type: int
+    default: 0
   attempted:
     description: Set by the action plugin.
     type: dict
@@ -92,6 +98,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+pruned:
+  description: Identities of the old releases that were removed.
+  returned: always
+  type: list
+  elements: str
 done:
   description: Whether the desired state is reached.
   returned: always
@@ -131,6 +142,7 @@ from ansible_collections.websockets.fleet.plugins.module_utils._instances import
     observe,
     service_from,
 )
+from ansible_collections.websockets.fleet.plugins.module_utils._release import prune
 
 
 def describe(report: Report) -> list[dict[str, object]]:
@@ -159,6 +171,7 @@ def main() -> None:
             "new_secrets": {"type": "bool", "default": False},
             "file_limit": {"type": "int", "default": 0},
             "rollback": {"type": "bool", "default": False},
+            "keep": {"type": "int", "default": 0},
             "attempted": {"type": "dict", "default": {}},
             "switched": {"type": "bool", "default": False},
             "slice_seconds": {"type": "float", "default": 2.0},
@@ -200,8 +213,13 @@ def main() -> None:
             report = remove(service, systemd, params["slice_seconds"])
     except (SystemdError, OSError) as error:
         module.fail_json(msg=str(error))
+    pruned = []
+    if params["keep"] and (report.done or report.failed):
+        remove_them = not module.check_mode
+        pruned = prune(service.name, service.release, params["keep"], remove=remove_them)
     result.update(
-        changed=report.changed,
+        changed=report.changed or bool(pruned),
+        pruned=pruned,
         done=report.done,
         progress=report.progress,
         attempted={str(index): at for index, at in report.attempted.items()},

@@ -81,10 +81,6 @@ options:
     description: Path in the release of a program that must be there after the build.
     type: str
     default: ''
-  keep:
-    description: How many releases stay on the server when a new one is built.
-    type: int
-    default: 5
   digest:
     description: Set by the action plugin.
     type: str
@@ -144,11 +140,6 @@ rolled_back:
   description: Identity of the release that somebody went back from to this one, or empty.
   returned: always
   type: str
-pruned:
-  description: Identities of the old releases that were removed.
-  returned: changed
-  type: list
-  elements: str
 """
 
 import json
@@ -162,7 +153,6 @@ from ansible_collections.websockets.fleet.plugins.module_utils._release import (
     check_program,
     find,
     home,
-    prune,
     release_id,
     version,
 )
@@ -190,7 +180,6 @@ def main() -> None:
             "check_config": {"type": "str", "default": ""},
             "environment": {"type": "str", "no_log": True},
             "program": {"type": "str", "default": ""},
-            "keep": {"type": "int", "default": 5},
             "digest": {"type": "str"},
             "archive": {"type": "path"},
             "install": {"type": "list", "elements": "str"},
@@ -244,7 +233,6 @@ def main() -> None:
                 ),
                 identity,
             )
-            result["pruned"] = prune(name, identity, params["keep"], remove=True)
     except ReleaseError as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
