@@ -101,11 +101,12 @@ def fleet_sites(folder: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class VirtualServer:
-    """The names and TCP ports of one ``server`` block, and the ports it is the default of."""
+    """The names and TCP ports of one ``server`` block, and what it is or speaks on some of them."""
 
     names: frozenset[str]
     ports: frozenset[int]
     default_ports: frozenset[int]
+    proxy_protocol_ports: frozenset[int] = frozenset()
 
 
 def parse_servers(text: str) -> list[VirtualServer]:
@@ -118,10 +119,10 @@ def parse_servers(text: str) -> list[VirtualServer]:
             depth += {"{": 1, "}": -1}.get(text[end], 0)
             end += 1
         block = text[start.end() : end]
-        names = re.findall(r"(?:^|[;{}])\s*server_name\s+([^;]+);", block)
-        ports, defaults = set(), set()
-        # Without one, nginx listens on port 80.
-        for words in re.findall(r"(?:^|[;{}])\s*listen\s+([^;]+);", block) or ["80"]:
+        names = re.findall(r"(?:^|[;{}])\s*server_name\s+([^;]+)(?=;)", block)
+        ports, defaults, proxied = set(), set(), set()
+        # The end of one directive is the beginning of the next. Without any, nginx is on port 80.
+        for words in re.findall(r"(?:^|[;{}])\s*listen\s+([^;]+)(?=;)", block) or ["80"]:
             address, *options = words.split()
             if address.startswith("unix:"):
                 continue
@@ -129,11 +130,14 @@ def parse_servers(text: str) -> list[VirtualServer]:
             ports.add(port)
             if "default_server" in options:
                 defaults.add(port)
+            if "proxy_protocol" in options:
+                proxied.add(port)
         found.append(
             VirtualServer(
                 frozenset(name.lower() for name in " ".join(names).split()),
                 frozenset(ports),
                 frozenset(defaults),
+                frozenset(proxied),
             )
         )
     return found
@@ -184,9 +188,29 @@ def _name_obstacles(site: str, folder: Path, ports: list[int], names: list[str])
     return found
 
 
-def obstacles(site: str, folder: Path, ports: list[int], names: list[str]) -> list[str]:
+def _protocol_obstacles(
+    site: str, folder: Path, ports: list[int], proxy_protocol: bool
+) -> list[str]:
+    """Return the sites that speak otherwise on a port: nginx has one way for all of it."""
+    # The welcome page goes, or answers as the others do.
+    ignored = (folder / f"{site}.conf", folder.parent / "sites-enabled" / "default")
+    ways = {True: "speaks the PROXY protocol", False: "does not speak the PROXY protocol"}
+    return [
+        f"{path} {ways[not proxy_protocol]} on port {port}, and this site {ways[proxy_protocol]}"
+        " (nginx_real_ip): it is one way for all sites of a port, so choose other ports"
+        for path, server in _servers(folder)
+        if path not in ignored
+        for port in sorted(server.ports.intersection(ports))
+        if (port in server.proxy_protocol_ports) != proxy_protocol
+    ]
+
+
+def obstacles(
+    site: str, folder: Path, ports: list[int], names: list[str], proxy_protocol: bool = False
+) -> list[str]:
     """Return what keeps nginx from having a site's file in ``folder``, its ports and names."""
     found = _name_obstacles(site, folder, ports, names)
+    found += _protocol_obstacles(site, folder, ports, proxy_protocol)
     path = folder / f"{site}.conf"
     if path.exists() and site not in fleet_sites(folder):
         found.append(f"{path} is there and does not come from this collection: move it away")

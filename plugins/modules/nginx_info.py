@@ -39,6 +39,10 @@ options:
     type: list
     elements: int
     default: []
+  proxy_protocol:
+    description: Whether the site speaks the PROXY protocol on these ports, for RV(obstacles).
+    type: bool
+    default: false
   wait_config:
     description:
       - Wait until the running nginx answers with this digest and its workers are in all groups of
@@ -237,7 +241,11 @@ def read(module: AnsibleModule) -> dict[str, Any]:
     """Return what the host's nginx is and runs."""
     program = module.get_bin_path("nginx", opt_dirs=["/usr/sbin", "/usr/local/sbin"])
     site = module.params["site"]
-    asked = module.params["ports"], module.params["names"]
+    asked = (
+        module.params["ports"],
+        module.params["names"],
+        module.params["proxy_protocol"],
+    )
     if program is None:
         conf_d = Path("/etc/nginx/conf.d")
         return {"installed": False, "obstacles": obstacles(site, conf_d, *asked)}
@@ -301,6 +309,7 @@ def main() -> None:
             "drop_in": {"type": "path", "required": True},
             "names": {"type": "list", "elements": "str", "default": []},
             "ports": {"type": "list", "elements": "int", "default": []},
+            "proxy_protocol": {"type": "bool", "default": False},
             "wait_config": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 15},
         },

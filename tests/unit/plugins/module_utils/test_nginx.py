@@ -268,6 +268,24 @@ def test_finds_the_workers_that_serve(proc: Path) -> None:
     assert _nginx.workers(10, proc) == [11, 12]
 
 
+def test_sites_of_a_port_speak_one_protocol(tmp_path: Path) -> None:
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    text = "server { listen 443 ssl proxy_protocol; listen 80; server_name a.example.com; }"
+    (folder / "blog.conf").write_text(text)
+    (fault,) = _nginx.obstacles("chat", folder, [443], ["chat.example.com"])
+    assert f"{folder}/blog.conf speaks the PROXY protocol on port 443" in fault
+    assert _nginx.obstacles("chat", folder, [443], ["chat.example.com"], True) == []
+    (fault,) = _nginx.obstacles("chat", folder, [80], ["chat.example.com"], True)
+    assert f"{folder}/blog.conf does not speak the PROXY protocol on port 80" in fault
+    assert _nginx.obstacles("chat", folder, [8443], ["chat.example.com"], True) == []
+
+
+def test_reads_each_of_several_ports_of_a_server() -> None:
+    (server,) = _nginx.parse_servers("server {\n listen 80;\n listen 443 ssl default_server;\n}")
+    assert (server.ports, server.default_ports) == ({80, 443}, {443})
+
+
 TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt  uid  timeout
    0: 00000000:01BB 00000000:0000 0A 0:0 00:0 0 0 0 900 1 0 100 0 0 10 0
    1: 0100000A:01BB 0900000A:C001 01 0:0 00:0 0 0 0 901 1 0 100 0 0 10 0
