@@ -67,12 +67,15 @@ sanity: venv ## Run ansible-test sanity
 lab-test: venv lab ## Try the lab itself: side by side, killed, healed, removed
 	@tests/step "The lab's own tests" pytest -c molecule/pytest.ini $(call junit,lab) molecule/lab/test_lab.py
 
+# Much of their time they wait.
 .PHONY: molecule
-molecule: $(addprefix molecule-,$(SCENARIOS)) ## Run every scenario
+molecule: ## Run every scenario, two at a time
+	@$(MAKE) --jobs=2 $(addprefix molecule-,$(SCENARIOS))
 
 .PHONY: $(addprefix molecule-,$(SCENARIOS))
 $(addprefix molecule-,$(SCENARIOS)): molecule-%: lab collection
-	@PYTEST_ADDOPTS=$(call junit,molecule-$*) tests/step "Scenario $*" molecule test --no-command-borders -s $*
+	@PYTEST_ADDOPTS=$(call junit,molecule-$*) tests/step "Scenario $*" tests/named $* \
+	  molecule test --no-command-borders -s $*
 
 .PHONY: bench
 bench: venv ## Measure what the launcher costs beside a bare serve()

@@ -119,3 +119,15 @@ def test_the_count_never_hides_a_fault(
         text=True,
     )
     assert counted.stdout == f"{line}\n"
+
+
+def test_lines_of_what_runs_beside_others_begin_with_a_name() -> None:
+    script = "echo one; echo two >&2; exit 3"
+    done = subprocess.run(
+        [TESTS / "named", "program", "bash", "-c", script],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 3
+    assert sorted(done.stdout.splitlines()) == ["program: one", "program: two"]
