@@ -23,8 +23,10 @@ from ansible_collections.websockets.fleet.plugins.module_utils._instances import
     now,
     observe,
     sandbox_words,
+    secrets_of,
     was_started,
 )
+from ansible_collections.websockets.fleet.plugins.module_utils._mask import mask
 from ansible_collections.websockets.fleet.plugins.module_utils._release import find
 from ansible_collections.websockets.fleet.plugins.module_utils._switch import (
     Move,
@@ -151,6 +153,7 @@ def _fail(
             journal = systemd.journal(service.unit(index))
         else:
             journal = systemd.journal(service.unit(index), 3, "journal")
+        journal = mask(journal, secrets_of(service.name).values())
         if journal:
             report.failed += f"\nits last log lines:\n{journal}"
         hint = sandbox_words(exit_words, journal)

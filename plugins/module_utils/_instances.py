@@ -37,6 +37,7 @@ __all__ = [
     "observe",
     "parse_show",
     "sandbox_words",
+    "secrets_of",
     "service_from",
     "was_started",
 ]
@@ -269,7 +270,7 @@ def assignments(path: Path) -> dict[str, str]:
     return {key: re.sub(r"\\(.)", r"\1", value) for key, value in ASSIGNMENT.findall(text)}
 
 
-def _secrets(name: str) -> dict[str, str]:
+def secrets_of(name: str) -> dict[str, str]:
     """Return the secrets that a process which starts now would get.
 
     They are compared with what a process has, by value and on the host: a digest of them in the
@@ -404,7 +405,7 @@ def enabled(name: str) -> set[int]:
 def observe(service: Service, systemd: Systemd) -> dict[int, Instance]:
     """Return every process of the service, wanted or running, as it is now."""
     shown = parse_show(systemd.show(service.name), service.name)
-    secrets = _secrets(service.name)
+    secrets = secrets_of(service.name)
     found = {}
     for index in sorted(set(shown) | set(range(1, service.count + 1)) | enabled(service.name)):
         values = shown.get(index)
@@ -448,6 +449,10 @@ def _unwell(
     """Return what to do about a wanted process that is not well yet, ``None`` where it is."""
     unit = service.unit(instance.index)
     tried = instance.index in attempted
+    if instance.restarts and instance.started > attempted.get(instance.index, instance.started):
+        # systemd's counter begins anew with each start of ours: it went down by itself since.
+        text = f"{unit} did not stay up: {instance.exit}"
+        return Decision("failed", (instance.index,), text)
     if instance.active == "deactivating":
         return Decision("wait", text=f"{unit} is stopping{_connections_left(instance)}")
     # Newer versions of systemd have auto-restart-queued too.

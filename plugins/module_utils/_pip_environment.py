@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-__all__ = ["PipEnvironment", "environment_faults", "has_login", "prepare", "public", "scrub"]
+__all__ = ["PipEnvironment", "environment_faults", "has_login", "prepare", "public"]
 
 # Scheme, and all up to the path.
 URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^\s/?#]*)")
@@ -43,7 +43,6 @@ TAKEN = frozenset(
 )
 # A shorter one stands in too many words by chance.
 SHORTEST_SECRET = 6
-HIDDEN = "****"
 
 
 @dataclass(frozen=True)
@@ -149,13 +148,6 @@ def prepare(environment: Mapping[str, str]) -> PipEnvironment:
     return PipEnvironment(variables, netrc, tuple(sorted(secrets, key=len, reverse=True)))
 
 
-def scrub(text: str, secrets: tuple[str, ...]) -> str:
-    """Return ``text`` without the secrets."""
-    for secret in secrets:
-        text = text.replace(secret, HIDDEN)
-    return text
-
-
 def _value_fault(name: str, value: object) -> str:
     """Return what is wrong with one variable, or an empty string."""
     if not NAME.fullmatch(name):
@@ -173,6 +165,11 @@ def _address_fault(name: str, value: str) -> str:
     if name == "PIP_PROXY" and has_login(value):
         # pip shows it to everybody, and a netrc file has no place for it.
         return "app_pip_env.PIP_PROXY holds a password: set HTTPS_PROXY instead"
+    if "?" in value:
+        return (
+            f"app_pip_env.{name} holds an address with a query, which pip shows in the process"
+            " list: use one with a user name and a password"
+        )
     urls = URL.findall(value)
     if any(_broken(_split(scheme, netloc)[1]) for scheme, netloc in urls):
         shape = "a password in it is written with %2F for / and %40 for @"

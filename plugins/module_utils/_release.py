@@ -24,10 +24,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ansible_collections.websockets.fleet.plugins.module_utils._mask import mask
 from ansible_collections.websockets.fleet.plugins.module_utils._pip_environment import (
     PipEnvironment,
     prepare,
-    scrub,
 )
 
 __all__ = [
@@ -110,6 +110,8 @@ class Build:
     check_config: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     """What the processes have in their environment, for the import check."""
+    secrets: tuple[str, ...] = ()
+    """Values of it that no output may have."""
     program: str = ""
 
 
@@ -166,10 +168,17 @@ def _check_space(folder: Path, archive: str) -> None:
 class _Builder:
     """Runs the steps of one build as the application's account, in the build's folder."""
 
-    def __init__(self, folder: Path, account: pwd.struct_passwd, pip: PipEnvironment) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        account: pwd.struct_passwd,
+        pip: PipEnvironment,
+        secrets: tuple[str, ...] = (),
+    ) -> None:
         self.folder = folder
         self.account = account
         self.pip = pip
+        self.secrets = (*pip.secrets, *secrets)
         self.python = str(folder / "venv" / "bin" / "python")
 
     def run(
@@ -215,7 +224,7 @@ class _Builder:
                 raise _no_space(self.folder.parent, f"{purpose} filled it up, now")
             words = _last_lines(done.stderr) or _last_lines(done.stdout)
             # The folder is gone when somebody reads this.
-            words = scrub(words.replace(f"{self.folder}/", ""), self.pip.secrets)
+            words = mask(words.replace(f"{self.folder}/", ""), self.secrets)
             raise ReleaseError(f"{purpose} failed:\n{words}")
         return done.stdout
 
@@ -390,7 +399,9 @@ def _install(build: Build, builder: _Builder) -> str:
         installer.check("checking app_requirements")
         if launcher:
             purpose = "finding what the launcher needs in app_requirements, which has hashes,"
-            installer.install(purpose, "--no-index", *launcher)
+            # With a wheelhouse it is said already, and uv takes it once.
+            alone = [] if build.wheelhouse else ["--no-index"]
+            installer.install(purpose, *alone, *launcher)
     else:
         # All at once: a conflict between them is an error, and no pin is undone by a later step.
         installer.install("installing the application", *named, *sources, *launcher)
@@ -481,7 +492,7 @@ def build(wanted: Build, identity: str) -> None:
             (folder / "app").mkdir(exist_ok=True)
             _make_home(folder, pip.netrc)
             _own(folder, account.pw_uid, account.pw_gid, final=False)
-            installer = _fill(wanted, _Builder(folder, account, pip))
+            installer = _fill(wanted, _Builder(folder, account, pip, wanted.secrets))
             for name in ("home", "wheelhouse"):
                 shutil.rmtree(folder / name, ignore_errors=name == "wheelhouse")
             # From here on all of it is root's: what root writes goes where it should.
@@ -527,6 +538,20 @@ def prune(name: str, identity: str, keep: int, *, remove: bool) -> list[str]:
     went back from, or one that runs.
     """
     releases = home(name) / "releases"
+    surplus = _surplus(name, identity, keep)
+    if surplus and remove:
+        with _locked(releases):
+            # Another run may have switched while this one waited.
+            surplus = _surplus(name, identity, keep)
+            for path in surplus:
+                # Half a release must not look like one, whatever ends this.
+                doomed = path.rename(releases / f"{BUILD_PREFIX}{path.name}-pruned")
+                shutil.rmtree(doomed)
+    return [path.name for path in surplus]
+
+
+def _surplus(name: str, identity: str, keep: int) -> list[Path]:
+    releases = home(name) / "releases"
     found = [path for path in releases.glob("[!.]*") if path.is_dir()]
     if len(found) <= keep:
         return []
@@ -534,15 +559,9 @@ def prune(name: str, identity: str, keep: int, *, remove: bool) -> list[str]:
     for link in ("current", "previous", "rolled_back"):
         with contextlib.suppress(OSError):
             kept.add((home(name) / link).readlink().name)
-    found.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    surplus = [path for path in found[keep:] if path.name not in kept]
-    if surplus and remove:
-        with _locked(releases):
-            for path in surplus:
-                # Half a release must not look like one, whatever ends this.
-                doomed = path.rename(releases / f"{BUILD_PREFIX}{path.name}-pruned")
-                shutil.rmtree(doomed)
-    return [path.name for path in surplus]
+    others = [path for path in found if path.name not in kept]
+    others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    return others[max(0, keep - (len(found) - len(others))) :]
 
 
 def version(name: str, identity: str) -> str:

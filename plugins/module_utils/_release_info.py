@@ -20,6 +20,7 @@ from ansible_collections.websockets.fleet.plugins.module_utils._instances import
     assignments,
     enabled,
 )
+from ansible_collections.websockets.fleet.plugins.module_utils._mask import mask
 from ansible_collections.websockets.fleet.plugins.module_utils._release import (
     ReleaseError,
     check_program,
@@ -141,8 +142,7 @@ def _refusal(name: str, folder: Path) -> str:
     if done.returncode == 0:
         return ""
     words = done.stderr.strip() or done.stdout.strip()
-    # The application may say them when it is imported. The longest first: one may hold another.
-    for secret in sorted(filter(None, secrets.values()), key=len, reverse=True):
-        words = words.replace(secret, "********")
+    # The application may say them when it is imported.
+    words = mask(words, secrets.values())
     words = "\n".join(words.splitlines()[-LAST_LINES:])
     return f"release {folder.name} refuses the configuration on this host:\n{words}"

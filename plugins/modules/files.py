@@ -74,6 +74,10 @@ options:
         description: Octal mode, as a string.
         type: str
         default: '0755'
+  secrets:
+    description:
+      - A JSON list of texts that a refusal of such a command does not show.
+    type: str
   environment:
     description:
       - A JSON object, the environment of the commands in O(files[].validate). It shows nowhere.
@@ -131,6 +135,7 @@ from ansible_collections.websockets.fleet.plugins.module_utils._files import (
     lay,
     parse_mode,
 )
+from ansible_collections.websockets.fleet.plugins.module_utils._mask import mask
 
 
 class Module(AnsibleModule):
@@ -201,6 +206,7 @@ def main() -> None:
                 },
             },
             "environment": {"type": "str", "no_log": True},
+            "secrets": {"type": "str", "no_log": True},
             "absent": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
@@ -218,6 +224,7 @@ def main() -> None:
         if code != 0:
             words = (error.strip() or output.strip()).replace(staged, entry.path)
             words = words.replace(Path(staged).name, Path(entry.path).name)
+            words = mask(words, json.loads(module.params["secrets"] or "[]"))
             raise FilesError(f"{entry.path} was refused, nothing was written: {words}")
 
     def land(staged: str, path: str) -> None:

@@ -214,9 +214,13 @@ def main() -> None:
     except (SystemdError, OSError) as error:
         module.fail_json(msg=str(error))
     pruned = []
-    if params["keep"] and (report.done or report.failed):
-        remove_them = not module.check_mode
-        pruned = prune(service.name, service.release, params["keep"], remove=remove_them)
+    if params["keep"] and report.done:
+        try:
+            remove_them = not module.check_mode
+            pruned = prune(service.name, service.release, params["keep"], remove=remove_them)
+        except OSError as error:
+            # The processes are what they should be; the next run tries again.
+            module.warn(f"old releases could not be removed: {error}")
     result.update(
         changed=report.changed or bool(pruned),
         pruned=pruned,

@@ -72,6 +72,15 @@ options:
     description: Text of the launcher's configuration, for the import check after the build.
     type: str
     default: ''
+  secrets:
+    description:
+      - A JSON list of texts that an error does not show, such as values of O(environment).
+    type: str
+  keep:
+    description:
+      - Number of releases to leave before one is built, to have room for it; 0 leaves all.
+    type: int
+    default: 0
   environment:
     description:
       - A JSON object, the environment that the processes will have. The import check needs it; it
@@ -153,6 +162,7 @@ from ansible_collections.websockets.fleet.plugins.module_utils._release import (
     check_program,
     find,
     home,
+    prune,
     release_id,
     version,
 )
@@ -179,6 +189,8 @@ def main() -> None:
             "label": {"type": "str", "default": ""},
             "check_config": {"type": "str", "default": ""},
             "environment": {"type": "str", "no_log": True},
+            "secrets": {"type": "str", "no_log": True},
+            "keep": {"type": "int", "default": 0},
             "program": {"type": "str", "default": ""},
             "digest": {"type": "str"},
             "archive": {"type": "path"},
@@ -211,6 +223,8 @@ def main() -> None:
         if present:
             check_program(path, params["program"])
         if not present and params["archive"] and not module.check_mode:
+            if params["keep"]:
+                prune(name, identity, params["keep"], remove=True)
             build(
                 Build(
                     name=name,
@@ -229,6 +243,7 @@ def main() -> None:
                         key: str(value)
                         for key, value in json.loads(params["environment"] or "{}").items()
                     },
+                    secrets=tuple(map(str, json.loads(params["secrets"] or "[]"))),
                     program=params["program"],
                 ),
                 identity,

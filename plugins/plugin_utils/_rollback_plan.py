@@ -57,14 +57,28 @@ def _inputs(release: Release) -> str:
     return str(release["inputs"] or release["release"])
 
 
+def _same(hosts: Mapping[str, Sequence[Release]], one: Release, other: Release) -> bool:
+    """Return whether two releases, of different hosts, are the same one to people.
+
+    They have the same inputs, or the same label where labels tell the releases of each host apart:
+    a server with a wheelhouse has other inputs than one that asks an index.
+    """
+    if _inputs(one) == _inputs(other):
+        return True
+    if not one["version"] or one["version"] != other["version"]:
+        return False
+    labels = [[release["version"] for release in releases] for releases in hosts.values()]
+    return all(own.count(one["version"]) <= 1 for own in labels)
+
+
 def _named(hosts: Mapping[str, Sequence[Release]], host: str, name: str) -> Release | None:
     """Return the release of a host that a name means: its id, or its id elsewhere, or its label."""
     own = hosts[host]
     everywhere = [release for releases in hosts.values() for release in releases]
-    inputs = {_inputs(release) for release in everywhere if release["release"] == name}
+    meant = [release for release in everywhere if release["release"] == name]
     for matches in (
         lambda release: release["release"] == name,
-        lambda release: _inputs(release) in inputs,
+        lambda release: any(_same(hosts, release, other) for other in meant),
         lambda release: release["version"] == name,
     ):
         found = next(filter(matches, own), None)
@@ -103,13 +117,11 @@ def _by_itself(hosts: Mapping[str, Sequence[Release]]) -> dict[str, Way]:
     for host, releases in hosts.items():
         goal, left = goals[host]
         current = _marked(releases, "current")
-        elsewhere = {
-            _inputs(other) for name, (other, _left) in goals.items() if other and name != host
-        }
+        elsewhere = [other for name, (other, _left) in goals.items() if other and name != host]
         if goal and left:
             text = f"already rolled back from release {_words(left)} to {_words(goal)}; {FURTHER}"
             ways[host] = Way(goal["release"], text)
-        elif current and _inputs(current) in elsewhere:
+        elif current and any(_same(hosts, current, other) for other in elsewhere):
             stays.add(host)
             text = f"stays on release {_words(current)}, which other hosts go back to"
             ways[host] = Way(current["release"], text)

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.websockets.fleet.plugins.module_utils._mask import mask
 from ansible_collections.websockets.fleet.plugins.module_utils._pip_environment import (
     prepare,
-    scrub,
 )
 
 __all__ = ["Changes", "Downloader", "Target", "WheelhouseError", "apply", "compare", "targets"]
@@ -188,7 +188,7 @@ class Downloader:
             raise WheelhouseError(f"{purpose}: {type(error).__name__}") from error
         if done.returncode:
             words = (done.stderr.strip() or done.stdout.strip()).splitlines()[-LAST_LINES:]
-            raise WheelhouseError(f"{purpose}:\n{scrub(chr(10).join(words), self.pip.secrets)}")
+            raise WheelhouseError(f"{purpose}:\n{mask(chr(10).join(words), self.pip.secrets)}")
         return done.stdout
 
     def check(self) -> None:

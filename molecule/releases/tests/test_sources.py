@@ -49,7 +49,7 @@ def test_every_kind_of_source_is_served(site: Any, version: Version, kind: str) 
     run = site.deploy("-e", f"app_source={KINDS[kind](version(kind))}")
     assert run.code == 0, run.output
     assert site.answer() == kind
-    # app_keep_releases: 2
+    # As many as app_keep_releases says.
     stay = {name for name in site.releases() if name != ".lock"}
     assert stay == {site.link("current"), site.link("previous")}
 

@@ -592,6 +592,20 @@ CRASHED = {"active": "activating", "sub": "auto-restart", "healthy": False, "pid
             [starting(1, 1), well(2)], {1: 900.0}, ("wait", ()), id="time counts after the drain"
         ),
         pytest.param([well(1), stale(2)], {2: 990.0}, ("failed", (2,)), id="restarted in vain"),
+        # A sibling may have answered for it on a shared port.
+        pytest.param(
+            [well(1), well(2, restarts=1, started=995.0)],
+            {2: 990.0},
+            ("failed", (2,)),
+            id="went down again and came back",
+        ),
+        pytest.param(
+            [well(1), well(2, restarts=3, started=980.0)],
+            {2: 990.0},
+            ("done", ()),
+            id="its restarts are those of the life before",
+        ),
+        pytest.param([well(1), well(2, restarts=3)], {}, ("done", ()), id="crashed once, long ago"),
         pytest.param(
             [well(1), sick(2, 5, release="", fingerprint="")],
             {2: 995.0},

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.websockets.fleet.plugins.module_utils._mask import mask
 from ansible_collections.websockets.fleet.plugins.module_utils._pip_environment import (
     environment_faults,
     has_login,
     prepare,
     public,
-    scrub,
 )
 
 INDEX = "PIP_INDEX_URL"
@@ -83,9 +83,7 @@ def test_what_a_message_quotes_has_no_secret_in_it() -> None:
     proxy = "http://user:proxy-pass@proxy:3128"
     pip = prepare({INDEX: "https://ci:p%40ss@a.example/", "HTTPS_PROXY": proxy, "FLAG": "1"})
     text = f"1 error at https://ci:p%40ss@a.example/ with p@ss through {proxy}"
-    assert (
-        scrub(text, pip.secrets) == "1 error at https://ci:****@a.example/ with **** through ****"
-    )
+    assert mask(text, pip.secrets) == "1 error at https://ci:****@a.example/ with **** through ****"
 
 
 def test_a_new_password_is_the_same_release_and_another_index_another_one() -> None:

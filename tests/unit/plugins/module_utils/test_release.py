@@ -212,6 +212,15 @@ def test_a_build_that_fails_leaves_nothing_and_says_why(
     assert not find("chat", "abc")
 
 
+def test_what_a_step_says_last_has_no_secret_in_it(top: Path, wanted: Build) -> None:
+    # The words of the import check, as if the application had said them.
+    failing = replace(wanted, check_config="x", secrets=("websockets_fleet",))
+    with pytest.raises(ReleaseError, match=r"\*\*\*\*") as failed:
+        build(failing, "abc")
+    assert "websockets_fleet" not in str(failed.value)
+    assert not find("chat", "abc")
+
+
 def test_a_step_that_takes_too_long_ends(
     top: Path, wanted: Build, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -489,8 +498,8 @@ def test_what_is_asked_for_current_or_was_current_stays(releases: Path, label: s
     (releases.parent / "current").symlink_to("releases/b")
     (releases.parent / label).symlink_to("releases/a")
     assert current("chat") == "b"
-    assert prune("chat", "c", 1, remove=True) == ["d"]
-    assert visible(releases) == "abce"
+    assert prune("chat", "c", 1, remove=True) == ["e", "d"]
+    assert visible(releases) == "abc"
 
 
 def test_what_runs_stays(releases: Path, top: Path) -> None:

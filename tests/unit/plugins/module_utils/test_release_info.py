@@ -168,7 +168,7 @@ def test_what_the_launcher_refuses_is_told_without_a_secret(host: Path) -> None:
     assert fault("chat", "aaa").splitlines() == [
         "release aaa refuses the configuration on this host:",
         "max_size = 1",
-        "KEY is ********",
+        "KEY is ****",
     ]
 
 

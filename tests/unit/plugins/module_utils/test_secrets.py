@@ -44,4 +44,4 @@ def test_a_secret_is_read_as_it_was_written(
     (tmp_path / "chat").mkdir()
     (tmp_path / "chat" / "secrets").write_bytes(text.encode())
     monkeypatch.setattr(_instances, "ETC", tmp_path)
-    assert _instances._secrets("chat") == {"FIRST": "1", "SECRET": value, "THIRD": "3"}
+    assert _instances.secrets_of("chat") == {"FIRST": "1", "SECRET": value, "THIRD": "3"}

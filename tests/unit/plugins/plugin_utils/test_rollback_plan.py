@@ -150,3 +150,31 @@ def test_a_host_without_the_application_in_service_is_refused(
     plan = rollback_plan(hosts, name)
     assert plan["a"].fault == ""
     assert plan["b"].fault.startswith("the application is not in service on this host")
+
+
+def other_inputs(info: dict[str, Any], labels: dict[str, str]) -> dict[str, Any]:
+    """Make a host build from other inputs, such as a wheelhouse, under labels."""
+    found = [
+        own | {"inputs": f"wheels-{own['inputs']}", "version": labels[own["inputs"]]}
+        for own in info["releases"]
+    ]
+    return info | {"releases": found}
+
+
+@pytest.mark.parametrize(
+    ("labels", "goals"),
+    [
+        # Labels that tell releases apart mean the same release on every host.
+        ({"v1": "1.1", "v2": "1.2", "v3": "1.3"}, ["a-v2", "b-v2"]),
+        # One label for all says nothing: each host by its own history.
+        ({"v1": "1.1", "v2": "1.2", "v3": "1.2"}, ["a-v2", "b-v1"]),
+    ],
+)
+def test_a_label_tells_a_release_where_hosts_have_other_inputs(
+    labels: dict[str, str], goals: list[str]
+) -> None:
+    hosts = fleet(a=("v2", "", "v3"), b=("v2", "v1"))
+    hosts["a"] = other_inputs(hosts["a"], labels)
+    for own in hosts["b"]["releases"]:
+        own["version"] = labels[own["inputs"]]
+    assert [way.release for way in rollback_plan(hosts, "").values()] == goals
