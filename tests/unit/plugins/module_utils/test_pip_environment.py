@@ -112,6 +112,7 @@ def test_a_new_password_is_the_same_release_and_another_index_another_one() -> N
             {INDEX: "https://a:secret@a.example/", "PIP_FIND_LINKS": "https://b:b@a.example/"},
             "PIP_FIND_LINKS has another login for a.example than a variable before it",
         ),
+        ({INDEX: "https://a.example/simple?key=secret"}, "query"),
     ],
 )
 def test_faults_are_named_without_values(environment: dict[str, object], words: str) -> None:
