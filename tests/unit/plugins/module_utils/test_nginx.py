@@ -283,7 +283,8 @@ def test_sites_of_a_port_speak_one_protocol(tmp_path: Path) -> None:
 
 def test_reads_each_of_several_ports_of_a_server() -> None:
     (server,) = _nginx.parse_servers("server {\n listen 80;\n listen 443 ssl default_server;\n}")
-    assert (server.ports, server.default_ports) == ({80, 443}, {443})
+    assert sorted(server.ports) == [80, 443]
+    assert sorted(server.default_ports) == [443]
 
 
 TCP = """  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt  uid  timeout
