@@ -178,8 +178,10 @@ def _fail(
         make(service.name, undo(state) if rollback else back(state, before))
         make(service.name, settle(links(service.name)))
         report.failed += f"\nrelease {before} is the current one again"
-        # One that is up and not well would stay on the release that failed.
-        systemd.run("restart", "--no-block", *(service.unit(index) for index in decision.indices))
+        # Those that are up on the release that failed, and not well, would stay on it.
+        unwell = {i.index for i in report.found.values() if i.release == service.release}
+        indices = sorted(unwell | set(decision.indices))
+        systemd.run("restart", "--no-block", *(service.unit(index) for index in indices))
 
 
 def _late(service: Service, decision: Decision, found: Mapping[int, Instance]) -> bool:

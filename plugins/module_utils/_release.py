@@ -513,7 +513,7 @@ def build(wanted: Build, identity: str) -> None:
             os.sync()
             folder.rename(releases / identity)
             _sync(releases)
-        except (OSError, tarfile.TarError) as error:
+        except (OSError, tarfile.TarError, configparser.Error, UnicodeDecodeError) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise _no_space(releases, "it is full,") from error
             raise ReleaseError(f"building the release failed: {error}") from error

@@ -248,7 +248,7 @@ def main() -> None:
                 ),
                 identity,
             )
-    except ReleaseError as error:
+    except (ReleaseError, OSError) as error:
         module.fail_json(msg=str(error))
     module.exit_json(**result)
 

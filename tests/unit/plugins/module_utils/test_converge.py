@@ -296,6 +296,19 @@ def test_a_release_that_no_process_runs_well_is_taken_back(host: Host) -> None:
     ]
 
 
+def test_all_that_came_up_on_a_bad_release_are_sent_back(host: Host) -> None:
+    host.serve("old", "old")
+    # Both are down, and started together: the first one crashes, the second one is not well.
+    host.found.clear()
+    host.outcome = lambda instance: (
+        crash(instance)
+        if instance.index == 1
+        else replace(instance, active="active", sub="running", healthy=False)
+    )
+    assert "release old is the current one again" in finish(host).failed
+    assert host.said[-1] == "restart chat@1.service chat@2.service"
+
+
 def test_a_switch_of_an_interrupted_run_is_taken_back_too(host: Host) -> None:
     host.serve("old", "old")
     # The run before this one was killed when it had switched and restarted nothing.
