@@ -26,6 +26,23 @@ time.sleep(5 * ("--check" in sys.argv))
 """
 
 
+# Kill a step of a build, whichever runs, and what started it: steps come and go meanwhile.
+KILL_BUILD = r"""
+cd /proc
+for _try in $(seq 300); do
+  for link in [0-9]*/cwd; do
+    case $(readlink $link) in /opt/greet/releases/.build-*/app) ;; *) continue ;; esac
+    step=${link%/cwd}
+    module=$(sed -n 's/^PPid:\t//p' $step/status)
+    case $(readlink $module/cwd) in /opt/greet/releases/*) continue ;; esac
+    kill -KILL $module && { kill -KILL $step; exit 0; }
+  done 2> /dev/null
+  sleep 0.1
+done
+exit 1
+"""
+
+
 def kill_when(site: Any, source: Path, words: str) -> None:
     """Run site.yml and kill it, without a chance to tidy up, when it has said something."""
     change = ("-e", f"app_source={source}")
@@ -47,11 +64,7 @@ def test_a_build_that_is_killed_leaves_nothing_after_the_next_run(
     source = version("killed-build", SLOW)
     kill_when(site, source, "app1: building release")
     # The host loses power, too: the steps of the build and what started them.
-    server.run(
-        "cd /proc; until for link in [0-9]*/cwd; do case $(readlink $link) in"
-        ' /opt/greet/releases/.build-*/app) pid=${link%/cwd};; esac; done; [ "$pid" ]; do'
-        " sleep 0.1; done; kill -KILL $(awk '/^PPid:/ {print $2}' /proc/$pid/status) $pid"
-    )
+    server.run(KILL_BUILD)
     assert [name for name in site.releases() if name.startswith(".build-")]
     assert (site.answer(), site.link("current")) == (before, current)
     run = site.deploy("-e", f"app_source={source}")
