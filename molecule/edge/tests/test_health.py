@@ -18,7 +18,7 @@ LOAD_BALANCERS = ("lb1", "lb2")
 SERVERS = ("app1", "app2")
 UNITS = "echo@1.service echo@2.service"
 # A load balancer asks a server that has failed again after this.
-LEFT_OUT_SECONDS = 5
+LEFT_OUT_SECONDS = 2
 # keepalived, HAProxy and the clouds give a health check five seconds or more.
 PATIENCE = 5.0
 
