@@ -39,6 +39,7 @@ __all__ = [
     "find",
     "home",
     "in_use",
+    "last_lines",
     "prune",
     "release_id",
     "version",
@@ -141,7 +142,8 @@ def find(name: str, identity: str) -> bool:
     return (home(name) / "releases" / identity / "release.json").is_file()
 
 
-def _last_lines(text: str) -> str:
+def last_lines(text: str) -> str:
+    """Return the end of what a program said, which tells why it failed."""
     return "\n".join(text.strip().splitlines()[-LAST_LINES:])
 
 
@@ -222,7 +224,7 @@ class _Builder:
         if done.returncode != 0:
             if os.strerror(errno.ENOSPC) in done.stderr + done.stdout:
                 raise _no_space(self.folder.parent, f"{purpose} filled it up, now")
-            words = _last_lines(done.stderr) or _last_lines(done.stdout)
+            words = last_lines(done.stderr) or last_lines(done.stdout)
             # The folder is gone when somebody reads this.
             words = mask(words.replace(f"{self.folder}/", ""), self.secrets)
             raise ReleaseError(f"{purpose} failed:\n{words}")

@@ -19,6 +19,7 @@ from ansible_collections.websockets.fleet.plugins.module_utils._instances import
     UNITS,
     assignments,
     enabled,
+    secrets_of,
 )
 from ansible_collections.websockets.fleet.plugins.module_utils._mask import mask
 from ansible_collections.websockets.fleet.plugins.module_utils._release import (
@@ -27,13 +28,13 @@ from ansible_collections.websockets.fleet.plugins.module_utils._release import (
     find,
     home,
     in_use,
+    last_lines,
 )
 from ansible_collections.websockets.fleet.plugins.module_utils._switch import links
 
 __all__ = ["Configuration", "configuration", "fault", "releases"]
 
 CHECK_SECONDS = 120
-LAST_LINES = 15
 DESCRIBED = ("version", "inputs", "built", "python")
 
 
@@ -109,7 +110,7 @@ def fault(name: str, release: str) -> str:
 
 
 def _refusal(name: str, folder: Path) -> str:
-    secrets = assignments(ETC / name / "secrets")
+    secrets = secrets_of(name)
     config = ETC / name / "server.toml"
     python = folder / "venv" / "bin" / "python"
     try:
@@ -144,5 +145,5 @@ def _refusal(name: str, folder: Path) -> str:
     words = done.stderr.strip() or done.stdout.strip()
     # The application may say them when it is imported.
     words = mask(words, secrets.values())
-    words = "\n".join(words.splitlines()[-LAST_LINES:])
+    words = last_lines(words)
     return f"release {folder.name} refuses the configuration on this host:\n{words}"

@@ -282,6 +282,15 @@ def test_a_sandbox_that_systemd_cannot_set_up_is_named_in_its_words(host: Host) 
     assert "app_hardening" in report.failed
 
 
+def test_a_secret_among_the_last_words_does_not_show(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_converge, "secrets_of", lambda _name: {"KEY": "last words"})
+    host.outcome = crash
+    report = finish(host)
+    assert "its last log lines:\n**** of chat@1.service" in report.failed
+
+
 def test_a_release_that_no_process_runs_well_is_taken_back(host: Host) -> None:
     host.serve("old", "old")
     host.outcome = crash
