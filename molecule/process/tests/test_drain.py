@@ -21,6 +21,9 @@ DRAIN_SECONDS = 10
 CLOSE_TIMEOUT = 2
 CLOSE_CODE = 1012
 SHARE = CONNECTIONS / DRAIN_SECONDS
+# The clients stamp what they see, and share the machine with all else that runs there: an even
+# drain looks uneven when they are late at its beginning. An uneven one never looks even.
+TRIES = 3
 
 
 async def closed_at(connection: ClientConnection) -> float:
@@ -42,7 +45,7 @@ def test_2000_connections_are_closed_evenly_and_nobody_else_notices(
     # Asked for now: nothing may hold up the clients' event loop while they watch.
     context = fleet.authority("app1")
 
-    async def drain() -> None:
+    async def drain() -> Counter[int]:
         async with hold(server, unit.index, CONNECTIONS, 20) as crowd:
             assert (await unit.status())["connections"] == CONNECTIONS
             watched = [asyncio.create_task(closed_at(connection)) for connection in crowd.here]
@@ -79,7 +82,13 @@ def test_2000_connections_are_closed_evenly_and_nobody_else_notices(
             # A busy machine may begin a little late; it ends no later for that.
             assert 0.8 * DRAIN_SECONDS < when[-1] - when[0] < DRAIN_SECONDS + 0.5
             seconds = Counter(int(one - when[0]) for one in when)
-            assert max(seconds.values()) <= 1.5 * SHARE, seconds
             assert all(await asyncio.gather(*map(echoes, crowd.elsewhere)))
+            return seconds
 
-    asyncio.run(drain())
+    seen = []
+    for _try in range(TRIES):
+        seen.append(asyncio.run(drain()))
+        if max(seen[-1].values()) <= 1.5 * SHARE:
+            return
+        unit.server.run(f"systemctl start {unit.name}")
+    pytest.fail(f"connections closed in each second of the drains: {seen}")
