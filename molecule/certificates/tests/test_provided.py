@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import ssl
+import subprocess
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cryptography import x509
@@ -58,6 +62,16 @@ def provide(fleet: Fleet, chain: list[Certificate], secret: str) -> Run:
     return fleet.play("websockets.fleet.site", "--diff", "-e", json.dumps(variables))
 
 
+def holders(secret: str) -> str:
+    """Return the files of Ansible, on the controller, that have a line of a key."""
+    home = os.environ.get("ANSIBLE_HOME", Path.home() / ".ansible")
+    search = ["grep", "--recursive", "--files-with-matches", "--no-messages", "--fixed-strings"]
+    done = subprocess.run(
+        [*search, secret, home], stdout=subprocess.PIPE, text=True, timeout=120, check=False
+    )
+    return done.stdout
+
+
 def test_what_does_not_fit_is_refused_before_anything_changes(fleet: Fleet) -> None:
     look = "find /etc/nginx /etc/websockets-fleet -type f -exec sha256sum {} + | sort"
     before = fleet["lb1"].run(look)
@@ -80,8 +94,23 @@ def test_what_ends_soon_is_warned_of_and_served(fleet: Fleet) -> None:
     fitting = Certificate("echo.example.test", MIDDLE, days=10)
     run = provide(fleet, [fitting, MIDDLE], fitting.secret)
     assert run.code == 0, run.output
-    assert "in less than 21 days: provide a new one" in " ".join(run.output.split())
-    assert fitting.secret.splitlines()[2] not in run.output
+    said = " ".join(run.output.split())
+    assert re.search(
+        r"\[WARNING\]: lb2: the certificate for echo\.example\.test ends at \S+, in less than 21"
+        r" days: provide a new one",
+        said,
+    )
+    secret = fitting.secret.splitlines()[2]
+    assert secret not in run.output
+    assert holders(secret) == ""
+    for name in ("lb1", "lb2"):
+        left = fleet[name].run(f"grep -rlsF {secret} /etc /home /root /tmp")
+        assert left == "/etc/websockets-fleet/echo/tls/privkey.pem"
+    run = fleet.play("websockets.fleet.status", "-e", "certificate_source=provided")
+    assert run.code == 0, run.output
+    assert (
+        "[WARNING]: lb2: the certificate for echo.example.test has 9 days left: provide a new one"
+    ) in " ".join(run.output.split())
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=ROOT.pem)
     with fleet.client("lb2", context) as client:
