@@ -130,6 +130,17 @@ def test_the_address_is_what_a_trusted_proxy_says(strict: Door, said: str, statu
     assert asyncio.run(ask()) == status
 
 
+@pytest.mark.parametrize("path", ["/", "/healthz", "/no-such-page"])
+def test_who_is_denied_gets_nothing_else_either(strict: Door, path: str) -> None:
+    async def ask(client: str) -> int:
+        answer = await strict.ask(client, path, Upgrade="")
+        answer.close()
+        return answer.status
+
+    assert asyncio.run(ask("203.0.113.9")) == 403
+    assert asyncio.run(ask("192.0.2.33")) == (200 if path == "/healthz" else 426)
+
+
 @pytest.mark.parametrize(
     ("origin", "status"),
     [

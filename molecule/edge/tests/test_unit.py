@@ -37,7 +37,7 @@ def test_its_workers_can_have_the_files_that_they_need(fleet: Fleet, name: str) 
     assert workers
     for pid in workers:
         soft = int(server.run(f"awk '/Max open files/ {{print $4}}' /proc/{pid}/limits"))
-        assert soft == min(16384 + 1024, machine)
+        assert soft == min(2 * 16384, machine)
 
 
 @pytest.mark.parametrize("name", LOAD_BALANCERS)
