@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import re
+import socket
 from typing import TYPE_CHECKING
 
 import pytest
@@ -39,6 +41,32 @@ def test_no_answer_tells_a_version(
     if port == 443:
         assert response.headers["Strict-Transport-Security"] == "max-age=63072000"
         assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+GARBAGE = [
+    (b"garbage", 400),
+    (b"GET / HTTP/9.9", 505),
+    (b"TRACE / HTTP/1.1\r\nHost: x", 405),
+    (b"GET /" + b"x" * 40000 + b" HTTP/1.1", 414),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 40000, 400),
+]
+
+
+@pytest.mark.parametrize(("garbage", "status"), GARBAGE)
+@pytest.mark.parametrize("way", ["http", "https", "http to the port of https"])
+def test_no_page_of_errors_tells_a_version(
+    usual: Door, way: str, garbage: bytes, status: int
+) -> None:
+    with socket.create_connection((usual.address, 80 if way == "http" else 443), 10) as plain:
+        sock = usual.context.wrap_socket(plain) if way == "https" else plain
+        sock.sendall(garbage + b"\r\n\r\n")
+        answer = b""
+        # What was not read is answered by a reset, after the page.
+        with contextlib.suppress(ConnectionError):
+            while part := sock.recv(4096):
+                answer += part
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
+    assert not re.search(rb"nginx/|Debian", answer)
 
 
 def test_a_refused_handshake_has_the_headers_too(usual: Door) -> None:
