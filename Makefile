@@ -78,8 +78,16 @@ $(addprefix molecule-,$(SCENARIOS)): molecule-%: lab collection
 	  molecule test --no-command-borders -s $*
 
 .PHONY: bench
-bench: venv ## Measure what the launcher costs beside a bare serve()
-	@tests/step "Benchmark" python tests/bench/measure.py $(OPTIONS)
+bench: ## Measure both of the next two
+	@$(MAKE) --keep-going bench-launcher bench-front
+
+.PHONY: bench-launcher
+bench-launcher: venv ## Measure what the launcher costs beside a bare serve()
+	@tests/step "Benchmark of the launcher" python tests/bench/measure.py $(OPTIONS)
+
+.PHONY: bench-front
+bench-front: lab collection ## Measure what restarts do to clients, behind this nginx and a guide's
+	@tests/step "Benchmark of the front door" python tests/bench_front/compare.py $(OPTIONS)
 
 .PHONY: bench-release
 bench-release: collection ## Measure what building a release takes, with pip and with uv

@@ -31,7 +31,7 @@ from .wire import WireError
 __all__ = ["Plan", "conditions", "main", "measure", "replace_block"]
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
-BEGIN = "<!-- The rest is written by make bench OPTIONS=--keep. -->\n"
+BEGIN = "<!-- The rest is written by make bench-launcher OPTIONS=--keep. -->\n"
 TIME_LIMIT = 200.0
 """Seconds after which no round begins any more: all of it stays below four minutes."""
 

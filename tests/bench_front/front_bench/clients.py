@@ -15,13 +15,16 @@ from dataclasses import dataclass, field
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
-__all__ = ["Crowd", "Handshake", "Target"]
+__all__ = ["Crowd", "Handshake", "Target", "any_certificate"]
 
 RETRY_SECONDS = 0.5
 """A client whose handshake failed tries again after this, one whose connection ended at once."""
 
 PING_SECONDS = 4.0
 """A client that hears nothing for twice as long connects anew. Browsers wait much longer."""
+
+PATIENCE_SECONDS = 30.0
+"""So long a client waits for a handshake: what fails before that, the fleet has failed."""
 
 AT_ONCE = 50
 """So many connect at a time when the crowd gathers."""
@@ -46,7 +49,7 @@ class Handshake:
     failure: str
 
 
-def _context() -> ssl.SSLContext:
+def any_certificate() -> ssl.SSLContext:
     """The certificate is not what is measured."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
@@ -66,22 +69,27 @@ class Crowd:
     places: dict[int, str] = field(default_factory=dict)
     """Of each client that is connected: which process serves it."""
 
-    _context: ssl.SSLContext = field(default_factory=_context)
+    fullest: int = 0
+    """The most clients that one process had at a time, of those that were watched."""
+
+    _context: ssl.SSLContext = field(default_factory=any_certificate)
     _gate: asyncio.Semaphore | None = None
+    _wanted: int = 0
+    _complete: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     async def _open(self) -> tuple[ClientConnection, str]:
-        tls = {"ssl": self._context} if self.target.uri.startswith("wss:") else {}
         connection = await connect(
             self.target.uri,
             host=self.target.address,
             port=self.target.port,
+            ssl=self._context if self.target.uri.startswith("wss:") else None,
             proxy=None,
             compression=None,
             ping_interval=PING_SECONDS,
             ping_timeout=PING_SECONDS,
+            open_timeout=PATIENCE_SECONDS,
             close_timeout=1,
-            **tls,
         )
         try:
             async with asyncio.timeout(10):
@@ -111,6 +119,8 @@ class Crowd:
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
             connection, self.places[number] = opened
+            if len(self.places) == self._wanted:
+                self._complete.set()
             try:
                 await connection.wait_closed()
                 code = connection.close_code
@@ -122,11 +132,10 @@ class Crowd:
     async def gather(self, count: int) -> None:
         """Connect so many clients that stay."""
         self._gate = asyncio.Semaphore(AT_ONCE)
-        first = len(self._tasks)
-        self._tasks += [asyncio.create_task(self._stay(first + n)) for n in range(count)]
+        self._wanted = count
+        self._tasks += [asyncio.create_task(self._stay(number)) for number in range(count)]
         async with asyncio.timeout(60):
-            while len(self.places) < count:
-                await asyncio.sleep(0.05)
+            await self._complete.wait()
         # From now on they come as they like.
         self._gate = None
 
@@ -138,6 +147,13 @@ class Crowd:
             number += 1
             await asyncio.sleep(max(0.0, began + number / a_second - time.monotonic()))
             self._tasks.append(asyncio.create_task(self._stay(len(self._tasks))))
+
+    async def watch(self) -> None:
+        """Keep an eye, for ever, on how full the fullest process is."""
+        while True:
+            await asyncio.sleep(0.25)
+            most = max(Counter(self.places.values()).values(), default=0)
+            self.fullest = max(self.fullest, most)
 
     def connected(self, count: int) -> int:
         """How many of the first clients are connected."""

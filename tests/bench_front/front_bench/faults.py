@@ -9,14 +9,13 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from .clients import Crowd, Target
 from .fleet import Fleet
 from .results import Outcome
 
 __all__ = ["FAULTS", "Plan", "measure"]
-
-from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +36,12 @@ Fault = Callable[[Fleet, Plan], Awaitable[tuple[str, float]]]
 
 
 async def _restarts(fleet: Fleet, plan: Plan) -> tuple[str, float]:
-    place = ""
+    place, back = "", 0.0
     for host, unit in fleet.units:
-        began = time.monotonic()
+        await asyncio.sleep(max(0.0, back + plan.between_restarts - time.monotonic()))
         await fleet.run(host, f"systemctl restart {unit}")
-        place = f"{host}/{_number(unit)}"
-        await asyncio.sleep(max(0.0, began + plan.between_restarts - time.monotonic()))
-    return place, time.monotonic() - plan.between_restarts
+        place, back = f"{host}/{_number(unit)}", time.monotonic()
+    return place, back
 
 
 async def _power_off(fleet: Fleet, plan: Plan) -> tuple[str, float]:
@@ -68,9 +66,10 @@ async def _frozen(fleet: Fleet, plan: Plan) -> tuple[str, float]:
     show = f"systemctl show --property=MainPID --value {unit}"
     main = await fleet.run(host, show)
     async with fleet.frozen(host, unit):
-        deadline = time.monotonic() + 60
         # The watchdog ends it, then systemd starts it.
-        while time.monotonic() < deadline and await fleet.run(host, show) in {main, "0\n"}:
+        for _turn in range(100):
+            if await fleet.run(host, show) not in {main, "0\n"}:
+                break
             await asyncio.sleep(0.5)
         await fleet.well()
     return f"{host}/{_number(unit)}", time.monotonic()
@@ -82,7 +81,7 @@ def _number(unit: str) -> str:
 
 FAULTS: dict[str, Fault] = {
     "restarts": _restarts,
-    "power off": _power_off,
+    "power-off": _power_off,
     "refused": _refused,
     "frozen": _frozen,
 }
@@ -93,7 +92,7 @@ async def measure(
 ) -> Outcome:
     """Let a fault happen to clients."""
     crowd = Crowd(target)
-    beside: list[asyncio.Task[None]] = []
+    beside = [asyncio.create_task(crowd.watch())]
     try:
         if probed:
             beside.append(asyncio.create_task(fleet.probe()))

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .clients import Target
+from .clients import Target, any_certificate
 from .upstreams import GUIDE_PORT, Site, Variant, site
 
-__all__ = ["FleetError", "Fleet", "start_hosts"]
+__all__ = ["ROOT", "Fleet", "FleetError", "remove_hosts", "start_hosts"]
 
 ROOT = Path(__file__).resolve().parents[3]
 LAB = ROOT / "molecule" / "lab" / "lab"
@@ -99,22 +99,27 @@ class Fleet:
         await self.run("lb1", f"rm -f {GUIDE_FILE}; cat >{SITE_FILE}", found.text)
         await self.run("lb1", "nginx -t -q && systemctl restart nginx")
 
+    async def _ask(self) -> None:
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(3):
+                reader, writer = await asyncio.open_connection(
+                    self.addresses["lb1"], 443, ssl=any_certificate()
+                )
+                try:
+                    writer.write(
+                        b"GET /healthz HTTP/1.1\r\nHost: front\r\nConnection: close\r\n\r\n"
+                    )
+                    await reader.read()
+                finally:
+                    writer.transport.abort()
+
     async def probe(self) -> None:
         """Ask the load balancer for its health, for ever; what it says does not matter."""
-        address = self.addresses["lb1"]
-        while True:
-            process = await asyncio.create_subprocess_exec(
-                "curl",
-                *("--insecure", "--silent", "--max-time", "3", "--noproxy", "*"),
-                *("--output", "/dev/null", f"https://{address}/healthz"),
-            )
-            try:
+        # Who is slow does not keep the next one.
+        async with asyncio.TaskGroup() as asked:
+            while True:
+                asked.create_task(self._ask())
                 await asyncio.sleep(PROBE_SECONDS)
-            finally:
-                # It ends by itself in three seconds.
-                if process.returncode is None:
-                    with contextlib.suppress(asyncio.TimeoutError):
-                        await asyncio.wait_for(process.wait(), 3)
 
     async def well(self) -> None:
         """Wait until every process serves."""
@@ -165,9 +170,9 @@ def start_hosts(listen: str, processes: int) -> Fleet:
         *("ansible-playbook", "websockets.fleet.site", "-i", inventory),
         *("--extra-vars", json.dumps(variables)),
     )
-    hosts: dict[str, Any] = json.loads(
-        _call("ansible-inventory", "-i", inventory, "--list")
-    )["_meta"]["hostvars"]
+    hosts: dict[str, Any] = json.loads(_call("ansible-inventory", "-i", inventory, "--list"))[
+        "_meta"
+    ]["hostvars"]
     addresses = {name: str(found["ansible_host"]) for name, found in sorted(hosts.items())}
     return Fleet(addresses, inventory, listen, processes)
 

@@ -47,6 +47,9 @@ class Outcome:
     share: float
     """Its part of all clients at the end, 1 being as many as the others have."""
 
+    fullest: float
+    """The most that one process had at a time, 1 being its fair part of the first clients."""
+
     failures: Counter[str]
 
     @classmethod
@@ -71,13 +74,14 @@ class Outcome:
             longest=max(took, default=0.0),
             back=first,
             share=share,
+            fullest=crowd.fullest * len(names) / clients,
             failures=Counter(one.failure for one in tries if one.failure),
         )
 
 
 HEAD = (
     ("set-up", "fault", "connected", "failed", "handshakes"),
-    ("p50 s", "p99 s", "longest s", "back after s", "share then"),
+    ("p50 s", "p99 s", "longest s", "back after s", "share then", "fullest"),
 )
 
 
@@ -101,6 +105,7 @@ def _row(name: str, fault: str, outcomes: Sequence[Outcome]) -> list[str]:
         f"{middle([one.longest for one in outcomes]):.1f}",
         back,
         f"{middle([one.share for one in outcomes]):.0%}",
+        f"{middle([one.fullest for one in outcomes]):.1f}x",
     ]
 
 

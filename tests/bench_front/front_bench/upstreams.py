@@ -83,6 +83,15 @@ server {{
 """
 
 
+def _patient(found: Site) -> str:
+    before, number = re.subn(
+        r"(?m)^    proxy_connect_timeout \S+;", "    proxy_connect_timeout 2s;", found.text
+    )
+    if number != 1:
+        raise ValueError("the site has no proxy_connect_timeout of its own")
+    return before
+
+
 def _marked(found: Site) -> list[str]:
     return [f"server {server} max_fails=1 fail_timeout=1s;" for server in found.servers]
 
@@ -103,25 +112,26 @@ VARIANTS = {
         guide=True,
     ),
     "role": Variant("the role as it is", lambda found: found.text),
-    "never": Variant("max_fails=0", lambda found: found.with_servers(*_unmarked(found))),
+    "patient": Variant("the role, with nginx_connect_timeout: 2", _patient),
     "random": Variant(
-        "max_fails=0, random two least_conn",
+        "the role, with random two least_conn",
         lambda found: found.with_servers(*_unmarked(found), method="random two least_conn;"),
     ),
     "second": Variant(
-        "max_fails=1 fail_timeout=1s", lambda found: found.with_servers(*_marked(found))
+        "the role, with max_fails=1 fail_timeout=1s",
+        lambda found: found.with_servers(*_marked(found)),
     ),
     "probed": Variant(
-        "the same, and GET /healthz through it twice a second",
+        "second, and GET /healthz through it twice a second",
         lambda found: found.through_one_upstream(found.with_servers(*_marked(found))),
         probed=True,
     ),
     "backup": Variant(
-        "max_fails=1 fail_timeout=1s, and each server once more as backup with max_fails=0",
+        "second, and each server once more as backup with max_fails=0",
         _with_a_way_out,
     ),
     "backup-probed": Variant(
-        "the same, and GET /healthz through it twice a second",
+        "backup, and GET /healthz through it twice a second",
         lambda found: found.through_one_upstream(_with_a_way_out(found)),
         probed=True,
     ),
