@@ -86,6 +86,15 @@ def test_two_tabs_talk_to_each_other(browser: Chrome, chat: Chat) -> None:
     assert complaints(browser) == []
 
 
+def test_a_page_that_came_over_http2_opens_its_websocket(browser: Chrome, chat: Chat) -> None:
+    """The browser has an HTTP/2 connection to the name already, which can't carry a WebSocket."""
+    if chat.move is not None:
+        pytest.skip("only behind nginx")
+    open_and_join(browser, chat, "ada")
+    navigation = "return performance.getEntriesByType('navigation')[0].nextHopProtocol"
+    assert browser.execute_script(navigation) == "h2"
+
+
 def test_a_browser_that_does_not_trust_the_authority_refuses(stranger: Chrome, chat: Chat) -> None:
     stranger.get(chat.url)
     assert "ERR_CERT_AUTHORITY_INVALID" in stranger.page_source
