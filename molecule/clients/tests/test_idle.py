@@ -1,0 +1,91 @@
+"""Connections over which nobody says anything: pings keep them, and find those who are gone.
+
+All timeouts are short here; ``make idle`` has those that users have, and ten minutes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Fleet
+
+    from .conftest import Ask
+
+LOAD_BALANCERS = ("lb1", "lb2")
+CLIENTS = (
+    *product(("python_websockets", "websocket_client", "node_ws"), LOAD_BALANCERS),
+    ("chromium", "lb2"),
+)
+SLACK = 2.0
+UPGRADE = (
+    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+)
+
+
+@dataclass(frozen=True)
+class Times:
+    """The scenario's timeouts, in seconds."""
+
+    ping_interval: float
+    ping_timeout: float
+    read_timeout: float
+    idle: float
+
+
+# As inventory/group_vars/all.yml says.
+LONG = Times(ping_interval=20, ping_timeout=20, read_timeout=60, idle=600)
+SHORT = Times(ping_interval=2, ping_timeout=5, read_timeout=6, idle=19)
+TIMES = LONG if os.environ.get("IDLE") == "long" else SHORT
+
+
+def test_pings_keep_idle_connections_of_every_client(ask: Ask) -> None:
+    with ThreadPoolExecutor(len(CLIENTS)) as pool:
+        answers = pool.map(lambda client: ask(*client, idle=TIMES.idle)["seen"], CLIENTS)
+        seen = dict(zip(CLIENTS, answers, strict=True))
+    assert seen == {client: {"idle": True} for client in CLIENTS}
+
+
+async def stay_silent(fleet: Fleet, load_balancer: str, path: str) -> tuple[bytes, float]:
+    """Open a WebSocket and answer nothing; return what came, and how many seconds it took."""
+    server = fleet[load_balancer]
+    host = server.variables["nginx_domain"]
+    async with asyncio.timeout(120):
+        reader, writer = await asyncio.open_connection(
+            server.address, 443, ssl=fleet.authority(load_balancer), server_hostname=host
+        )
+        head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{UPGRADE}\r\n"
+        writer.write(head.encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        began = asyncio.get_running_loop().time()
+        frames = await reader.read()
+        seconds = asyncio.get_running_loop().time() - began
+    writer.transport.abort()
+    return frames, seconds
+
+
+@pytest.mark.parametrize("load_balancer", LOAD_BALANCERS)
+def test_who_answers_no_ping_is_closed_in_time(fleet: Fleet, load_balancer: str) -> None:
+    frames, seconds = asyncio.run(stay_silent(fleet, load_balancer, "/echo"))
+    promised = TIMES.ping_interval + TIMES.ping_timeout
+    assert promised - 0.5 < seconds < promised + SLACK
+    # A ping, and a close frame with the code 1011.
+    assert frames[0] == 0x89
+    ping = frames[1] + 2
+    assert frames[ping] == 0x88
+    assert frames[ping + 2 : ping + 4] == (1011).to_bytes(2)
+
+
+def test_without_pings_nginx_ends_an_idle_connection(fleet: Fleet) -> None:
+    frames, seconds = asyncio.run(stay_silent(fleet, "lb1", "/echo?pings=off"))
+    assert TIMES.read_timeout - 0.5 < seconds < TIMES.read_timeout + SLACK
+    # No close frame: to a client this is 1006.
+    assert frames == b""
