@@ -174,13 +174,33 @@ def test_a_bearer_token_fits_and_a_flood_of_header_does_not(usual: Door) -> None
     assert asyncio.run(ask(9000)) == 400
 
 
-def test_who_does_not_finish_the_header_is_let_go(usual: Door) -> None:
+def test_a_large_body_is_refused_before_it_is_sent(usual: Door) -> None:
+    async def announce(size: int) -> int:
+        answer = await usual.ask(Content_Length=str(size))
+        answer.close()
+        return answer.status
+
+    assert asyncio.run(announce(65537)) == 413
+
+
+@pytest.mark.parametrize(
+    ("port", "said"),
+    [
+        (443, ""),
+        (443, "GET / HTTP/1.1\r\nHost: echo.example.test\r\n"),
+        (80, "GET / HTTP/1.1\r\nHost: echo.example.test\r\n"),
+    ],
+    ids=["no TLS", "half a header", "half a header without TLS"],
+)
+def test_who_does_not_get_on_is_let_go(usual: Door, port: int, said: str) -> None:
     async def dawdle() -> float:
         began = asyncio.get_running_loop().time()
-        reader, writer = await asyncio.open_connection(usual.address, 443, ssl=usual.context)
-        writer.write(b"GET / HTTP/1.1\r\nHost: echo.example.test\r\n")
+        context = usual.context if said and port == 443 else None
+        reader, writer = await asyncio.open_connection(usual.address, port, ssl=context)
+        writer.write(said.encode())
         async with asyncio.timeout(30):
             assert await reader.read() == b""
+        writer.close()
         return asyncio.get_running_loop().time() - began
 
     assert 9 < asyncio.run(dawdle()) < 15

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from .conftest import Door
 
 LOAD_BALANCERS = ("lb1", "lb2")
+NAME = "echo.example.test"
 LOG = "/var/log/nginx/echo.access.log"
 
 
@@ -99,6 +101,41 @@ def test_no_log_has_a_token(fleet: Fleet, usual: Door, strict: Door, name: str) 
     asyncio.run(ask())
     assert logged(fleet[name], mark)["path"] == "/chat"
     assert fleet[name].host.run(f"grep --recursive {secret} /var/log/nginx").rc == 1
+
+
+def test_no_log_has_a_token_of_who_found_no_server(fleet: Fleet, usual: Door) -> None:
+    """nginx's error log has the whole request of what fails; it is not asked to say that here."""
+    mark = f"nobody-{time.time_ns()}"
+    secret = f"secret{time.time_ns()}"
+
+    async def ask() -> int:
+        answer = await usual.ask(path=f"/chat?token={secret}", User_Agent=mark)
+        answer.close()
+        return answer.status
+
+    units = "echo@1.service echo@2.service"
+    try:
+        for app in ("app1", "app2"):
+            fleet[app].run(f"systemctl stop {units}")
+        assert asyncio.run(ask()) in (502, 504)
+    finally:
+        for app in ("app1", "app2"):
+            fleet[app].run(f"systemctl start {units}")
+    line = logged(fleet["lb1"], mark)
+    assert line["status"] in (502, 504)
+    assert set(line["server_status"].split(", ")) <= {"502", "504"}
+    assert fleet["lb1"].host.run(f"grep --recursive {secret} /var/log/nginx").rc == 1
+
+
+def test_the_redirect_s_line_has_the_client_behind_the_proxy_too(fleet: Fleet) -> None:
+    mark = f"redirect-{time.time_ns()}"
+    connection = http.client.HTTPConnection(fleet["lb2"].address, 80, timeout=10)
+    headers = {"Host": NAME, "User-Agent": mark, "X-Forwarded-For": "192.0.2.60"}
+    connection.request("GET", "/?token=1", headers=headers)
+    assert connection.getresponse().status == 308
+    connection.close()
+    line = logged(fleet["lb2"], mark)
+    assert (line["client"], line["path"]) == ("192.0.2.60", "/")
 
 
 @pytest.mark.parametrize("name", LOAD_BALANCERS)

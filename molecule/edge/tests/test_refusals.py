@@ -16,7 +16,9 @@ WRONG = {
     "nginx_worker_shutdown_timeout": 700000,
     "app_origins": ["https://chat.example.com/"],
     "app_ping_interval": 60,
+    "app_open_timeout": 90,
     "nginx_read_timeout": 60,
+    "nginx_connect_timeout": 70,
 }
 
 
@@ -32,6 +34,10 @@ def test_wrong_variables_are_named_with_their_values(fleet: Fleet) -> None:
         "nginx_worker_shutdown_timeout is 700000 s",
         "nginx_origins is ['https://chat.example.com/']",
         "nginx_read_timeout is 60 s and nginx_ping_interval is 60 s",
+        "(0 to 3600; app_ping_interval in site.yml) must be less",
+        "nginx_read_timeout is 60 s and nginx_open_timeout is 90 s",
+        "(0 to 600; app_open_timeout in site.yml) must be less",
+        "nginx_connect_timeout is 70 s and nginx_read_timeout is 60 s",
     ):
         assert words in said, run.output
     assert set(run.changed.values()) == {0}

@@ -72,6 +72,25 @@ def test_a_site_of_somebody_else_goes_on(fleet: Fleet, name: str) -> None:
         server.run(f"rm {path} /tmp/theirs.sock && systemctl reload nginx")
 
 
+@pytest.mark.parametrize("name", LOAD_BALANCERS)
+def test_counters_are_for_root_on_the_host(fleet: Fleet, name: str) -> None:
+    server = fleet[name]
+    ask = (
+        "import socket;s=socket.socket(socket.AF_UNIX);s.settimeout(5);"
+        "s.connect('/run/websockets-fleet-nginx/echo.sock');"
+        "s.sendall(b'GET /status HTTP/1.0\\r\\n\\r\\n');print(s.makefile(newline='').read())"
+    )
+    with fleet.client(name):
+        assert re.search(r"Active connections: [1-9]", server.run(f'python3 -c "{ask}"'))
+    assert server.run("stat --format '%U %a' /run/websockets-fleet-nginx") == "root 700"
+    for scheme, port in (("http", 80), ("https", 443)):
+        fetch = (
+            "import ssl,urllib.request as r;c=ssl._create_unverified_context();"
+            f"print(r.urlopen('{scheme}://127.0.0.1:{port}/status',context=c).read())"
+        )
+        assert "Active" not in server.host.run(f'python3 -c "{fetch}"').stdout
+
+
 def test_confinement_waits_until_nobody_is_connected(fleet: Fleet) -> None:
     """A host may have had its nginx, and its clients, before the fleet came."""
     server = fleet["lb1"]
