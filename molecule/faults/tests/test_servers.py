@@ -54,6 +54,7 @@ def test_the_power_of_a_server_goes_and_comes(fleet: Fleet, load: Load) -> None:
             began = time.monotonic()
             load.until(lambda: len(load.cuts) == lost.total(), READ_SECONDS + MARGIN)
             load.until(load.well, 5)
+            end = time.monotonic()
         for talked, seconds in ((False, READ_SECONDS), (True, RETRIES_SECONDS)):
             ends = [cut.at - began for cut in load.cuts if cut.talked is talked]
             assert len(ends) > 10
@@ -62,6 +63,9 @@ def test_the_power_of_a_server_goes_and_comes(fleet: Fleet, load: Load) -> None:
         time.sleep(CONNECT_SECONDS)
     assert load.failed() == []
     assert load.longest() < CONNECT_SECONDS + MARGIN, load.summary()
+    meanwhile = sorted(shake.seconds for shake in load.handshakes if began < shake.began < end)
+    # All of them but what a busy machine delays.
+    assert meanwhile[len(meanwhile) * 9 // 10] < 2 * CONNECT_SECONDS
     assert load.cut(1006) == lost
     assert len(load.cuts) == lost.total(), load.summary()
 
