@@ -39,7 +39,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Handshake:
-    """One client that wanted in; without a place it failed."""
+    """One client that wanted in; with an error it failed."""
 
     began: float
     seconds: float
@@ -111,7 +111,7 @@ class Load:
         """Ask for a connection and hear where it is; note how it went."""
         began = time.monotonic()
         names = LOAD_BALANCERS if number % 2 else LOAD_BALANCERS[::-1]
-        place, certificate, error = None, "", ""
+        opened, certificate, error = None, "", ""
         for name in names:
             door = socket.socket()
             door.setblocking(False)
@@ -132,15 +132,20 @@ class Load:
                     open_timeout=PATIENCE,
                     close_timeout=2,
                 )
-                server, process, release = str(await connection.recv()).split()
-                place = Place(name, server, int(process), int(release))
-                certificate = connection.transport.get_extra_info("peercert")["serialNumber"]
             except Exception as failed:  # noqa: BLE001
                 error = f"{name}: {failed!r}"
+                break
+            error = ""
+            certificate = connection.transport.get_extra_info("peercert")["serialNumber"]
+            # Who is cut before a word is said was in all the same.
+            with suppress(ConnectionClosed):
+                server, process, release = str(await connection.recv()).split()
+                opened = connection, Place(name, server, int(process), int(release))
             break
         seconds = time.monotonic() - began
+        place = opened[1] if opened else None
         self.handshakes.append(Handshake(began, seconds, place, certificate, error))
-        return (connection, place) if place else None
+        return opened
 
     async def come(self, number: int) -> None:
         """Come, see, and leave."""
@@ -205,7 +210,7 @@ class Load:
 
     def failed(self) -> list[str]:
         """Return what went wrong with handshakes."""
-        return [shake.error for shake in self.handshakes if shake.place is None]
+        return [shake.error for shake in self.handshakes if shake.error]
 
     def longest(self) -> float:
         """Return how long the slowest client waited until it was in."""
