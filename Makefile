@@ -77,6 +77,10 @@ $(addprefix molecule-,$(SCENARIOS)): molecule-%: lab collection
 	@PYTEST_ADDOPTS=$(call junit,molecule-$*) tests/step "Scenario $*" tests/named $* \
 	  molecule test --no-command-borders -s $*
 
+.PHONY: idle
+idle: tools lab collection ## Keep connections idle for ten minutes, with the timeouts that users have
+	@IDLE=long PYTEST_ADDOPTS='-k idle' tests/step "Ten idle minutes" molecule test --no-command-borders -s clients
+
 .PHONY: bench
 bench: ## Measure both of the next two
 	@$(MAKE) --keep-going bench-launcher bench-front
