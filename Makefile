@@ -93,6 +93,10 @@ bench-launcher: venv ## Measure what the launcher costs beside a bare serve()
 bench-front: lab collection ## Measure what restarts do to clients, behind this nginx and a guide's
 	@tests/step "Benchmark of the front door" python tests/bench_front/compare.py $(OPTIONS)
 
+.PHONY: bench-proxy
+bench-proxy: lab venv ## Measure what nginx's buffers cost a connection, and what they buy
+	@tests/step "Buffers of nginx" python tests/bench_proxy.py $(OPTIONS)
+
 .PHONY: bench-release
 bench-release: collection ## Measure what building a release takes, with pip and with uv
 	@PYTHONPATH=.build/collections tests/step "Builds of a release" python tests/bench_release.py

@@ -111,6 +111,7 @@ def test_no_log_has_a_token_of_who_found_no_server(fleet: Fleet, usual: Door) ->
     async def ask() -> int:
         answer = await usual.ask(path=f"/chat?token={secret}", User_Agent=mark)
         answer.close()
+        assert int(answer.headers["Retry-After"]) > 0
         return answer.status
 
     units = "echo@1.service echo@2.service"

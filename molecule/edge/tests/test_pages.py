@@ -13,7 +13,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Fleet
 
-    from .conftest import Door
+    from .conftest import Door, Gixy
 
 SITE = ("websockets.fleet.site", "--limit", "lb1,localhost")
 NAME = "echo.example.test"
@@ -56,6 +56,11 @@ def deploy(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[D
         variables: dict[str, Any] = {
             "nginx_static_root": lay(tmp_path_factory.mktemp("files"), files),
             "app_origins": [ORIGIN],
+            # As if app1 had three times as many processes.
+            "nginx_upstream_servers": [
+                {"address": f"{fleet['app1'].address}:8765", "weight": 3},
+                {"address": f"{fleet['app2'].address}:8765", "weight": 1},
+            ],
         }
         run = fleet.play(*SITE, "-e", json.dumps(variables))
         assert run.code == 0, run.output
@@ -119,6 +124,13 @@ def test_a_script_is_compressed(fleet: Fleet) -> None:
 
 
 @pytest.mark.usefixtures("first")
+def test_gixy_finds_nothing_in_it(gixy: Gixy) -> None:
+    configuration, findings = gixy("lb1")
+    assert "fleet_echo_previous" in configuration
+    assert findings == []
+
+
+@pytest.mark.usefixtures("first")
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -153,6 +165,23 @@ def test_only_these_pages_connect(usual: Door, origin: str, status: int) -> None
         return answer.status
 
     assert asyncio.run(ask()) == status
+
+
+@pytest.mark.usefixtures("first")
+def test_a_server_with_more_processes_gets_more(fleet: Fleet, usual: Door) -> None:
+    async def come() -> dict[str, int]:
+        held = [await usual.ask(Origin=ORIGIN) for _number in range(40)]
+        assert {answer.status for answer in held} == {101}
+        ask = "ss --no-header --tcp --numeric state established dst {}:8765"
+        shares = {
+            app: len(fleet["lb1"].run(ask.format(fleet[app].address)).splitlines())
+            for app in ("app1", "app2")
+        }
+        for answer in held:
+            answer.close()
+        return shares
+
+    assert asyncio.run(come()) == {"app1": 30, "app2": 10}
 
 
 @pytest.mark.usefixtures("first")

@@ -41,3 +41,20 @@ def test_wrong_variables_are_named_with_their_values(fleet: Fleet) -> None:
     ):
         assert words in said, run.output
     assert set(run.changed.values()) == {0}
+
+
+def test_sites_of_a_port_that_disagree_on_the_proxy_protocol_are_refused(fleet: Fleet) -> None:
+    """nginx would take the one way for both, without a word."""
+    theirs = "/etc/nginx/conf.d/theirs.conf"
+    site = "server { listen 80 proxy_protocol; server_name theirs; }"
+    fleet["lb1"].run(f"echo '{site}' > {theirs}")
+    try:
+        run = fleet.play("websockets.fleet.site", "--limit", "lb1,localhost")
+    finally:
+        fleet["lb1"].run(f"rm {theirs}")
+    assert run.code != 0
+    assert (
+        f"{theirs} speaks the PROXY protocol on port 80, and this site does not speak the PROXY"
+        " protocol (nginx_real_ip)"
+    ) in " ".join(run.output.split())
+    assert set(run.changed.values()) == {0}
