@@ -260,9 +260,9 @@ class Attack:
     async def slow(self) -> None:
         """slowhttptest's headers, bodies and readers that never get done."""
         kinds = {
-            "headers": ["-H", "-c", "300", "-r", "100"],
-            "body": ["-B", "-c", "100", "-r", "50", "-s", "60000"],
-            "read": ["-X", "-c", "100", "-r", "50", "-w", "1", "-y", "2", "-z", "1", "-k", "3"],
+            "headers": ["-H", "-c", "200", "-r", "100"],
+            "body": ["-B", "-c", "50", "-r", "50", "-s", "60000"],
+            "read": ["-X", "-c", "50", "-r", "50", "-w", "1", "-y", "2", "-z", "1", "-k", "3"],
         }
 
         async def run(name: str, file: Path) -> None:
@@ -273,8 +273,14 @@ class Attack:
             )  # fmt: skip
             await program.wait()
             rows = list(csv.DictReader(file.with_suffix(".csv").read_text().splitlines()))
-            self.fact(f"{name}: most", max(int(row["Connected"]) for row in rows))
-            self.fact(f"{name}: at the end", int(rows[-1]["Connected"]))
+            closed = [int(row["Closed"]) for row in rows]
+            opened = [int(row["Closed"]) + int(row["Connected"]) for row in rows]
+            self.fact(f"{name}: opened", opened[-1])
+            self.fact(f"{name}: closed", closed[-1])
+            # A row a second: how long it took until as many were closed as had been opened.
+            for second, number in enumerate(opened):
+                later = [count >= number for count in closed[second:]]
+                self.fact(f"{name}: seconds", (later.index(True) if True in later else len(later)))
 
         with tempfile.TemporaryDirectory() as folder:
             await asyncio.gather(*(run(name, Path(folder, name)) for name in kinds))

@@ -82,7 +82,7 @@ class Internet:
     def gather(self) -> None:
         """Start the thousand, and wait until all are there."""
         self.server.run(
-            "systemd-run --quiet --unit=crowd --property=LimitNOFILE=4096"
+            f"rm -f {NOTES}; systemd-run --quiet --unit=crowd --property=LimitNOFILE=4096"
             f" python3 /root/crowd.py {self.load_balancer} {self.network} {NOTES}"
         )
         deadline = time.monotonic() + 120
