@@ -102,10 +102,13 @@ def test_another_release_is_deployed(fleet: Fleet, load: Load, tmp_path: Path) -
     with load:
         site(fleet, app_source=str(tmp_path / "where.py"))
         load.until(load.well, 5)
-        assert {place.release for place in load.places()} == {release}
+        clients = load.places()
+        assert {place.release for place in clients} == {release}
     assert load.failed() == []
     assert load.longest() < MARGIN, load.summary()
     assert {cut.code for cut in load.cuts} == {1001}
+    # Who came to a process whose turn was still to come was closed again.
+    assert clients.total() <= len(load.cuts) < 2 * clients.total(), load.summary()
 
 
 def own_certificate(name: str) -> tuple[str, str]:
