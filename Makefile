@@ -67,10 +67,14 @@ sanity: venv ## Run ansible-test sanity
 lab-test: venv lab ## Try the lab itself: side by side, killed, healed, removed
 	@tests/step "The lab's own tests" pytest -c molecule/pytest.ini $(call junit,lab) molecule/lab/test_lab.py
 
-# Much of their time they wait.
 .PHONY: molecule
-molecule: ## Run every scenario, two at a time
-	@$(MAKE) --jobs=2 $(addprefix molecule-,$(SCENARIOS))
+molecule: ## Run every scenario, two at a time, and the one that compares latencies alone
+	@$(MAKE) --jobs=1 molecule-in-pairs molecule-abuse
+
+# Much of their time they wait.
+.PHONY: molecule-in-pairs
+molecule-in-pairs:
+	@$(MAKE) --jobs=2 $(addprefix molecule-,$(filter-out abuse,$(SCENARIOS)))
 
 .PHONY: $(addprefix molecule-,$(SCENARIOS))
 $(addprefix molecule-,$(SCENARIOS)): molecule-%: lab collection
