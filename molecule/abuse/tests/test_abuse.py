@@ -67,9 +67,9 @@ def assert_newcomers_get_in(result: Result, within: float) -> None:
 def test_a_flood_of_handshakes_from_everywhere(internet: Internet) -> None:
     result = internet.attack("flood", seconds=4, rate=10 * RATE, addresses=40)
     result.assert_nobody_else_notices()
-    # Ten times the cap was really asked for, and the servers got no more than the cap.
-    assert median(result.facts["rate"]) > 9 * RATE
+    # The servers got no more than the cap, and ten times the cap was really asked for.
     assert max(result.facts["accepted"]) <= 1.05 * RATE
+    assert median(result.facts["rate"]) > 9 * RATE
     assert set(result.seen) <= {"101", "503"}
     assert result.seen["503"] > result.seen["101"]
 
@@ -77,6 +77,7 @@ def test_a_flood_of_handshakes_from_everywhere(internet: Internet) -> None:
 def test_a_flood_of_handshakes_from_one_address(internet: Internet) -> None:
     result = internet.attack("flood", seconds=4, rate=10 * RATE, addresses=1)
     result.assert_nobody_else_notices()
+    assert max(result.facts["accepted"]) <= 1.05 * RATE
     assert median(result.facts["rate"]) > 9 * RATE
     assert set(result.seen) <= {"101", "503"}
     # What one address can put into the queue is half of its five seconds.
