@@ -238,6 +238,17 @@ def test_what_others_have(fleet: Fleet, squatter: int) -> None:
             id="nginx_read_timeout-nginx_static_root",
         ),
         pytest.param(
+            {"app_ping_interval": 2, "app_open_timeout": 30, "nginx_read_timeout": 30},
+            [
+                (
+                    "nginx_read_timeout is 30 s and nginx_open_timeout is 30 s: nginx waits for the"
+                    " answer to a handshake as long as nginx_read_timeout, so nginx_open_timeout"
+                    " (0 to 600; app_open_timeout in site.yml) must be less"
+                )
+            ],
+            id="nginx_read_timeout-app_open_timeout",
+        ),
+        pytest.param(
             {
                 "certificate_source": "provided",
                 "certificate_provided_certificate": "/no/such/file",
