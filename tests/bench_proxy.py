@@ -50,7 +50,7 @@ class Setup:
         return f"{self.proxy}k / {self.tls}k"
 
 
-# The first is the role's, and what the others are compared with.
+# The others are compared with the first. The role has 16k / 4k.
 SETUPS = (Setup(8, 4), Setup(4, 4), Setup(16, 4), Setup(32, 4), Setup(8, 16), Setup(16, 16))
 
 NGINX = """
