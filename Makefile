@@ -85,6 +85,11 @@ $(addprefix molecule-,$(SCENARIOS)): molecule-%: lab collection
 idle: tools lab collection ## Keep connections idle for ten minutes, with the timeouts that users have
 	@IDLE=long PYTEST_ADDOPTS='-k idle' tests/step "Ten idle minutes" molecule test --no-command-borders -s clients
 
+.PHONY: conformance
+conformance: tools lab collection ## Run all of Autobahn|Testsuite, for hours: a thousand messages a case
+	@MESSAGES=1000 PYTEST_ADDOPTS='-k conformance' tests/step "All of the conformance suite" \
+	  molecule test --no-command-borders -s clients
+
 .PHONY: bench
 bench: ## Measure both of the next two
 	@$(MAKE) --keep-going bench-launcher bench-front
