@@ -26,6 +26,7 @@ COMMANDS = {
 MIB = 2**20
 
 Ask = Callable[..., dict[str, Any]]
+Handshake = Callable[[str, str], bytes]
 
 
 @pytest.fixture(scope="session")
@@ -67,5 +68,23 @@ def ask(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Ask:
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
         return found
+
+    return asking
+
+
+@pytest.fixture(scope="session")
+def handshake(fleet: Fleet) -> Handshake:
+    """What a client without a library sends first: ``handshake(load_balancer, path)``."""
+
+    def asking(load_balancer: str, path: str) -> bytes:
+        lines = [
+            f"GET {path} HTTP/1.1",
+            f"Host: {fleet[load_balancer].variables['nginx_domain']}",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version: 13",
+        ]
+        return "\r\n".join([*lines, "", ""]).encode()
 
     return asking

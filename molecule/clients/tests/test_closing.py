@@ -11,24 +11,23 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Fleet
 
-UPGRADE = (
-    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-)
+    from .conftest import Handshake
+
 # The head of a masked binary frame of 1 GiB.
 HEAD = b"\x82\xff" + (2**30).to_bytes(8) + bytes(4)
 
 
 @pytest.mark.parametrize("load_balancer", ["lb1", "lb2"])
-def test_who_is_still_sending_sees_the_close_code(fleet: Fleet, load_balancer: str) -> None:
+def test_who_is_still_sending_sees_the_close_code(
+    fleet: Fleet, handshake: Handshake, load_balancer: str
+) -> None:
     server = fleet[load_balancer]
-    host = server.variables["nginx_domain"]
     context = fleet.authority(load_balancer)
     with (
         socket.create_connection((server.address, 443), timeout=20) as plain,
-        context.wrap_socket(plain, server_hostname=host) as connection,
+        context.wrap_socket(plain, server_hostname=server.variables["nginx_domain"]) as connection,
     ):
-        connection.sendall(f"GET /echo HTTP/1.1\r\nHost: {host}\r\n{UPGRADE}\r\n".encode())
+        connection.sendall(handshake(load_balancer, "/echo"))
         assert b" 101 " in connection.recv(4096)
         connection.sendall(HEAD)
         # The server has closed meanwhile. What is sent now finds nobody, and must not hurt.

@@ -17,7 +17,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import Fleet
 
-    from .conftest import Ask
+    from .conftest import Ask, Handshake
 
 LOAD_BALANCERS = ("lb1", "lb2")
 CLIENTS = (
@@ -25,10 +25,6 @@ CLIENTS = (
     ("chromium", "lb2"),
 )
 SLACK = 2.0
-UPGRADE = (
-    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-)
 
 
 @dataclass(frozen=True)
@@ -54,16 +50,17 @@ def test_pings_keep_idle_connections_of_every_client(ask: Ask) -> None:
     assert seen == {client: {"idle": True} for client in CLIENTS}
 
 
-async def stay_silent(fleet: Fleet, load_balancer: str, path: str) -> tuple[bytes, float]:
+async def stay_silent(fleet: Fleet, load_balancer: str, head: bytes) -> tuple[bytes, float]:
     """Open a WebSocket and answer nothing; return what came, and how many seconds it took."""
     server = fleet[load_balancer]
-    host = server.variables["nginx_domain"]
     async with asyncio.timeout(120):
         reader, writer = await asyncio.open_connection(
-            server.address, 443, ssl=fleet.authority(load_balancer), server_hostname=host
+            server.address,
+            443,
+            ssl=fleet.authority(load_balancer),
+            server_hostname=server.variables["nginx_domain"],
         )
-        head = f"GET {path} HTTP/1.1\r\nHost: {host}\r\n{UPGRADE}\r\n"
-        writer.write(head.encode())
+        writer.write(head)
         assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
         began = asyncio.get_running_loop().time()
         frames = await reader.read()
@@ -73,8 +70,12 @@ async def stay_silent(fleet: Fleet, load_balancer: str, path: str) -> tuple[byte
 
 
 @pytest.mark.parametrize("load_balancer", LOAD_BALANCERS)
-def test_who_answers_no_ping_is_closed_in_time(fleet: Fleet, load_balancer: str) -> None:
-    frames, seconds = asyncio.run(stay_silent(fleet, load_balancer, "/echo"))
+def test_who_answers_no_ping_is_closed_in_time(
+    fleet: Fleet, handshake: Handshake, load_balancer: str
+) -> None:
+    frames, seconds = asyncio.run(
+        stay_silent(fleet, load_balancer, handshake(load_balancer, "/echo"))
+    )
     promised = TIMES.ping_interval + TIMES.ping_timeout
     assert promised - 0.5 < seconds < promised + SLACK
     # A ping, and a close frame with the code 1011.
@@ -84,8 +85,8 @@ def test_who_answers_no_ping_is_closed_in_time(fleet: Fleet, load_balancer: str)
     assert frames[ping + 2 : ping + 4] == (1011).to_bytes(2)
 
 
-def test_without_pings_nginx_ends_an_idle_connection(fleet: Fleet) -> None:
-    frames, seconds = asyncio.run(stay_silent(fleet, "lb1", "/echo?pings=off"))
+def test_without_pings_nginx_ends_an_idle_connection(fleet: Fleet, handshake: Handshake) -> None:
+    frames, seconds = asyncio.run(stay_silent(fleet, "lb1", handshake("lb1", "/echo?pings=off")))
     assert TIMES.read_timeout - 0.5 < seconds < TIMES.read_timeout + SLACK
     # No close frame: to a client this is 1006.
     assert frames == b""
