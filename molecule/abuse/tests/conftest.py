@@ -91,7 +91,18 @@ class Internet:
             time.sleep(1)
 
     def attack(self, kind: str, rounds: int = 3, quiet: int = 4, **options: int) -> Result:
-        """Do one abuse in turn with quiet; return what came of it."""
+        """Do one abuse in turn with quiet; return what came of it.
+
+        It is done again where the others were slower: what the attack does to them it does twice,
+        what something else on this machine does it does not.
+        """
+        result = self.attack_once(kind, rounds, quiet, **options)
+        if result.worst("attack") > 2 * result.worst("quiet"):
+            result = self.attack_once(kind, rounds, quiet, **options)
+        return result
+
+    def attack_once(self, kind: str, rounds: int, quiet: int, **options: int) -> Result:
+        """Do it once."""
         words = {"rounds": rounds, "quiet": quiet, **options}
         said = self.server.run(
             "systemd-run --quiet --pipe --wait --collect"
