@@ -30,6 +30,7 @@ FIRST = {
     ".well-known/security.txt": "Contact: mailto:security@example.test",
 }
 SECOND = {
+    "pictures/one.svg": FIRST["pictures/one.svg"],
     "index.html": '<script src="app-5e6f7a8b.js"></script>',
     "app-5e6f7a8b.js": "// the second\n",
 }
@@ -191,8 +192,11 @@ def test_a_new_release_needs_no_reload_and_leaves_no_page_without_its_script(
     workers = "pgrep --parent $(systemctl show -P MainPID nginx) | sort"
     before = fleet["lb1"].run(workers)
     assert curl(fleet, "/")[2] == FIRST["index.html"]
+    kept = {path: curl(fleet, path)[1]["etag"] for path in ("/", "/pictures/one.svg")}
 
     deploy(SECOND)
+    assert curl(fleet, "/pictures/one.svg")[1]["etag"] == kept["/pictures/one.svg"]
+    assert curl(fleet, "/")[1]["etag"] != kept["/"]
     assert fleet["lb1"].run(workers) == before
     assert curl(fleet, "/")[2] == SECOND["index.html"]
     assert curl(fleet, "/app-5e6f7a8b.js")[0] == 200
@@ -207,6 +211,6 @@ def test_a_new_release_needs_no_reload_and_leaves_no_page_without_its_script(
     assert fleet["lb1"].run(workers) == before
     assert curl(fleet, "/app-5e6f7a8b.js")[0] == 200
     assert curl(fleet, "/app-1a2b3c4d.js")[0] == 404
-    kept = fleet["lb1"].run("ls /var/lib/websockets-fleet/echo/static").split()
-    assert len(kept) == 4
-    assert {"current", "previous"} < set(kept)
+    left = fleet["lb1"].run("ls /var/lib/websockets-fleet/echo/static").split()
+    assert len(left) == 4
+    assert {"current", "previous"} < set(left)
