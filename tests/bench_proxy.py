@@ -192,7 +192,7 @@ async def crowd(address: str, number: int) -> AsyncIterator[list[Connection]]:
             await talk((reader, writer), b"x" * 100)
             return reader, writer
 
-    connections = list(await asyncio.gather(*(come() for _ in range(number))))
+    connections = list(await asyncio.gather(*(come() for _number in range(number))))
     try:
         yield connections
     finally:
