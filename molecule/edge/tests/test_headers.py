@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import re
 import socket
+import ssl
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,8 +48,8 @@ GARBAGE = [
     (b"garbage", 400),
     (b"GET / HTTP/9.9", 505),
     (b"TRACE / HTTP/1.1\r\nHost: x", 405),
-    (b"GET /" + b"x" * 40000 + b" HTTP/1.1", 414),
-    (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 40000, 400),
+    (b"GET /" + b"x" * 9000 + b" HTTP/1.1", 414),
+    (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 9000, 400),
 ]
 
 
@@ -59,10 +60,10 @@ def test_no_page_of_errors_tells_a_version(
 ) -> None:
     with socket.create_connection((usual.address, 80 if way == "http" else 443), 10) as plain:
         sock = usual.context.wrap_socket(plain) if way == "https" else plain
-        sock.sendall(garbage + b"\r\n\r\n")
         answer = b""
         # What was not read is answered by a reset, after the page.
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, ssl.SSLEOFError):
+            sock.sendall(garbage + b"\r\n\r\n")
             while part := sock.recv(4096):
                 answer += part
     assert answer.startswith(f"HTTP/1.1 {status} ".encode()), answer
