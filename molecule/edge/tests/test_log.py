@@ -103,6 +103,21 @@ def test_no_log_has_a_token(fleet: Fleet, usual: Door, strict: Door, name: str) 
     assert fleet[name].host.run(f"grep --recursive {secret} /var/log/nginx").rc == 1
 
 
+def test_no_log_has_a_token_of_who_announced_a_large_body(fleet: Fleet, usual: Door) -> None:
+    mark = f"large-{time.time_ns()}"
+    secret = f"secret{time.time_ns()}"
+
+    async def ask() -> int:
+        path = f"/chat?token={secret}"
+        answer = await usual.ask(path=path, User_Agent=mark, Content_Length="100000")
+        answer.close()
+        return answer.status
+
+    assert asyncio.run(ask()) == 413
+    assert logged(fleet["lb1"], mark)["status"] == 413
+    assert fleet["lb1"].host.run(f"grep --recursive {secret} /var/log/nginx").rc == 1
+
+
 def test_no_log_has_a_token_of_who_found_no_server(fleet: Fleet, usual: Door) -> None:
     """nginx's error log has the whole request of what fails; it is not asked to say that here."""
     mark = f"nobody-{time.time_ns()}"

@@ -17,6 +17,7 @@ WRONG = {
     "app_origins": ["https://chat.example.com/"],
     "app_ping_interval": 60,
     "app_open_timeout": 90,
+    "app_ping_timeout": 75,
     "nginx_read_timeout": 60,
     "nginx_connect_timeout": 70,
 }
@@ -37,6 +38,8 @@ def test_wrong_variables_are_named_with_their_values(fleet: Fleet) -> None:
         "(0 to 3600; app_ping_interval in site.yml) must be less",
         "nginx_read_timeout is 60 s and nginx_open_timeout is 90 s",
         "(0 to 600; app_open_timeout in site.yml) must be less",
+        "nginx_read_timeout is 60 s and nginx_ping_timeout is 75 s",
+        "(0 to 3600; app_ping_timeout in site.yml) must be less",
         "nginx_connect_timeout is 70 s and nginx_read_timeout is 60 s",
     ):
         assert words in said, run.output

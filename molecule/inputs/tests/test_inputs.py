@@ -249,6 +249,17 @@ def test_what_others_have(fleet: Fleet, squatter: int) -> None:
             id="nginx_read_timeout-app_open_timeout",
         ),
         pytest.param(
+            {"app_ping_interval": 2, "app_ping_timeout": 30.5, "nginx_read_timeout": 31},
+            [
+                (
+                    "nginx_read_timeout is 31 s and nginx_ping_timeout is 31 s: while the"
+                    " application waits for the answer to a ping the connection is silent, so"
+                    " nginx_ping_timeout (0 to 3600; app_ping_timeout in site.yml) must be less"
+                )
+            ],
+            id="nginx_read_timeout-app_ping_timeout",
+        ),
+        pytest.param(
             {
                 "certificate_source": "provided",
                 "certificate_provided_certificate": "/no/such/file",
