@@ -14,6 +14,11 @@ export MOLECULE_PROJECT_DIRECTORY := $(CURDIR)
 export ANSIBLE_SSH_CONTROL_PATH_DIR := $(HOME)/.ansible/cp
 
 SCENARIOS := $(patsubst molecule/%/molecule.yml,%,$(wildcard molecule/*/molecule.yml))
+# These hold what they see against times, or compare latencies.
+ALONE := process faults abuse
+# The longest first: none of them ends by itself after all others.
+LONG := releases edge clients default two_apps
+IN_PAIRS := $(LONG) $(filter-out $(LONG) $(ALONE),$(SCENARIOS))
 # Each pytest run leaves its numbers here; .ci/run adds them up.
 junit = --junit-xml=$(CURDIR)/.build/results/$(1).xml
 
@@ -68,18 +73,21 @@ lab-test: venv lab ## Try the lab itself: side by side, killed, healed, removed
 	@tests/step "The lab's own tests" pytest -c molecule/pytest.ini $(call junit,lab) molecule/lab/test_lab.py
 
 .PHONY: molecule
-molecule: ## Run every scenario, two at a time, and the one that compares latencies alone
-	@$(MAKE) --jobs=1 molecule-in-pairs molecule-abuse
+molecule: ## Run every scenario, two at a time, and those that measure times alone
+	@$(MAKE) --jobs=1 molecule-in-pairs $(addprefix molecule-,$(ALONE))
 
 # Much of their time they wait.
 .PHONY: molecule-in-pairs
 molecule-in-pairs:
-	@$(MAKE) --jobs=2 $(addprefix molecule-,$(filter-out abuse,$(SCENARIOS)))
+	@$(MAKE) --jobs=2 $(addprefix molecule-,$(IN_PAIRS))
 
 .PHONY: $(addprefix molecule-,$(SCENARIOS))
 $(addprefix molecule-,$(SCENARIOS)): molecule-%: lab collection
 	@PYTEST_ADDOPTS=$(call junit,molecule-$*) tests/step "Scenario $*" tests/named $* \
 	  molecule test --no-command-borders -s $*
+
+# They have clients that are no Python: a browser, node.
+molecule-clients molecule-demo: tools
 
 .PHONY: idle
 idle: tools lab collection ## Keep connections idle for ten minutes, with the timeouts that users have
@@ -111,8 +119,8 @@ bench-release: collection ## Measure what building a release takes, with pip and
 	@PYTHONPATH=.build/collections tests/step "Builds of a release" python tests/bench_release.py
 
 .PHONY: labs-down
-labs-down: ## Remove the hosts of every scenario
-	@status=0; for name in $(SCENARIOS); do molecule/lab/lab down --name "$$name" || status=1; done; exit $$status
+labs-down: ## Remove the hosts of every scenario and benchmark
+	@status=0; for name in $(SCENARIOS) bench-front bench-proxy; do molecule/lab/lab down --name "$$name" || status=1; done; exit $$status
 
 .PHONY: collection
 collection: venv ## Build the tarball and install it into .build/collections
