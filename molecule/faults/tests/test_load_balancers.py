@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from .conftest import MARGIN
+
 if TYPE_CHECKING:
     from conftest import Fleet
 
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 
 # How long Debian's unit lets nginx end by itself.
 QUIT_SECONDS = 5
-# For a machine that does something else too.
-MARGIN = 2.0
 
 
 @pytest.mark.parametrize(("name", "other"), [("lb1", "lb2"), ("lb2", "lb1")])
@@ -26,18 +26,18 @@ def test_nginx_is_restarted(fleet: Fleet, load: Load, name: str, other: str) -> 
         lost = Counter({at: n for at, n in load.places().items() if at.load_balancer == name})
         assert lost.total() > 10
         fleet[name].run("systemctl restart nginx")
-        load.arrives(lambda place: place.load_balancer == name, MARGIN)
-        load.until(load.well, 5)
+        load.arrives(lambda place: place.load_balancer == name)
+        load.until(load.well)
         began = min(cut.at for cut in load.cuts)
         through = [(shake.began, shake.place) for shake in load.handshakes if shake.place]
     # What nginx had not accepted yet when it stopped listening is reset: hardly any of 20 a second.
-    assert len(load.failed()) <= 2, load.summary()
+    assert len(load.failed()) <= 5, load.summary()
     assert all(error.startswith(f"{name}: ConnectionReset") for error in load.failed())
     # The other address of the name answers meanwhile.
-    assert load.longest() < MARGIN, load.summary()
+    load.assert_in_time()
     there = sorted(at for at, place in through if place.load_balancer == name)
     gap = max(later - sooner for sooner, later in pairwise(there))
-    assert QUIT_SECONDS - 1 < gap < QUIT_SECONDS + 2 * MARGIN
+    assert QUIT_SECONDS - 1 < gap < QUIT_SECONDS + MARGIN
     meanwhile = {place.load_balancer for at, place in through if began - 3 < at < began - 0.5}
     assert meanwhile == {other}
     assert load.cut(1006) == lost
@@ -50,7 +50,6 @@ def test_nginx_is_reloaded(fleet: Fleet, load: Load) -> None:
             fleet[name].run("systemctl reload nginx")
             time.sleep(1)
         time.sleep(2)
-        assert load.well()
-    assert load.failed() == []
-    assert load.longest() < MARGIN, load.summary()
+        load.until(load.well)
+    load.assert_all_got_in()
     assert load.cuts == []

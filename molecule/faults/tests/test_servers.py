@@ -6,7 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from statistics import median
 from typing import TYPE_CHECKING
+
+from .conftest import MARGIN
 
 if TYPE_CHECKING:
     from conftest import Fleet
@@ -20,8 +23,6 @@ READ_SECONDS = 15
 RETRIES_SECONDS = 13
 WATCHDOG_SECONDS = 6
 DRAIN_SECONDS = 3
-# For a machine that does something else too.
-MARGIN = 2.0
 
 
 @contextmanager
@@ -52,20 +53,20 @@ def test_the_power_of_a_server_goes_and_comes(fleet: Fleet, load: Load) -> None:
         lost = of(load, "app2", 1, 2)
         with powered_off(fleet, "app2"):
             began = time.monotonic()
-            load.until(lambda: len(load.cuts) == lost.total(), READ_SECONDS + MARGIN)
-            load.until(load.well, 5)
+            load.until(lambda: len(load.cuts) == lost.total())
+            load.until(load.well)
             end = time.monotonic()
         for talked, seconds in ((False, READ_SECONDS), (True, RETRIES_SECONDS)):
             ends = [cut.at - began for cut in load.cuts if cut.talked is talked]
             assert len(ends) > 10
-            assert max(ends) < seconds + MARGIN
-        assert load.arrives(lambda place: place.server == "app2", 5) < CONNECT_SECONDS + MARGIN
+            assert max(ends) < READ_SECONDS + MARGIN
+            assert median(ends) < seconds + 2
+        assert load.arrives(lambda place: place.server == "app2") < CONNECT_SECONDS + MARGIN
         time.sleep(CONNECT_SECONDS)
-    assert load.failed() == []
-    assert load.longest() < CONNECT_SECONDS + MARGIN, load.summary()
-    meanwhile = sorted(shake.seconds for shake in load.handshakes if began < shake.began < end)
-    # All of them but what a busy machine delays.
-    assert meanwhile[len(meanwhile) * 9 // 10] < 2 * CONNECT_SECONDS
+    load.assert_all_got_in(CONNECT_SECONDS + MARGIN)
+    # The dead processes are tried first once they have the fewest connections, and cost this.
+    meanwhile = [shake.seconds for shake in load.handshakes if began < shake.began < end]
+    assert median(meanwhile) < 2 * CONNECT_SECONDS
     assert load.cut(1006) == lost
     assert len(load.cuts) == lost.total(), load.summary()
 
@@ -74,11 +75,11 @@ def test_a_process_stands_still(fleet: Fleet, load: Load) -> None:
     with load:
         lost = of(load, "app1", 1)
         fleet["app1"].run("systemctl kill --signal=STOP where@1")
-        load.until(lambda: len(load.cuts) == lost.total(), WATCHDOG_SECONDS + MARGIN)
-        load.until(load.well, 5)
-    assert load.failed() == []
+        load.until(lambda: len(load.cuts) == lost.total())
+        load.until(load.well)
     # Who came to it waited for the watchdog and was passed on.
-    assert 1 < load.longest() < WATCHDOG_SECONDS + MARGIN, load.summary()
+    load.assert_all_got_in(WATCHDOG_SECONDS + MARGIN)
+    assert load.longest() > 1, load.summary()
     assert load.cut(1006) == lost
     assert len(load.cuts) == lost.total(), load.summary()
 
@@ -90,13 +91,12 @@ def test_a_server_is_stopped(fleet: Fleet, load: Load) -> None:
         fleet["app1"].run("systemctl stop 'where@*'")
         assert time.monotonic() - began < DRAIN_SECONDS + 2 * MARGIN
         # Connections are refused for some time.
-        load.until(load.well, 5)
+        load.until(load.well)
         time.sleep(2)
         assert {place.server for place in load.places()} == {"app2"}
         fleet["app1"].run("systemctl start where@1 where@2")
-        load.arrives(lambda place: place.server == "app1", MARGIN)
-    assert load.failed() == []
-    assert load.longest() < MARGIN, load.summary()
+        load.arrives(lambda place: place.server == "app1")
+    load.assert_all_got_in()
     assert load.cut(1001) == lost
     assert len(load.cuts) == lost.total(), load.summary()
 
@@ -105,10 +105,9 @@ def test_the_processes_of_a_server_are_killed(fleet: Fleet, load: Load) -> None:
     with load:
         lost = of(load, "app2", 1, 2)
         fleet["app2"].run("systemctl kill --signal=KILL 'where@*'")
-        load.until(lambda: len(load.cuts) == lost.total(), MARGIN)
-        load.until(load.well, 5)
-        load.arrives(lambda place: place.server == "app2", 5)
-    assert load.failed() == []
-    assert load.longest() < MARGIN, load.summary()
+        load.until(lambda: len(load.cuts) == lost.total())
+        load.until(load.well)
+        load.arrives(lambda place: place.server == "app2")
+    load.assert_all_got_in()
     assert load.cut(1006) == lost
     assert len(load.cuts) == lost.total(), load.summary()
