@@ -1,7 +1,8 @@
 """Autobahn|Testsuite's fuzzing client: its verdicts are the same through a load balancer.
 
 Cases that send a thousand messages (groups 9.7, 9.8, 12 and 13) send ten of them, or as many as
-``MESSAGES`` says. The suite's own reports are in ``.build/conformance``, a folder each way.
+``MESSAGES`` says. The suite's own reports are in ``.build/conformance``, a folder each way, and one
+more for what was tried again.
 """
 
 from __future__ import annotations
@@ -52,9 +53,9 @@ class Way:
     address: str
     authority: str = ""
 
-    def fuzz(self) -> dict[str, Verdict]:
-        """Let the fuzzing client run every case; return its verdicts."""
-        folder = REPORTS / self.name
+    def fuzz(self, cases: list[str], attempt: str) -> dict[str, Verdict]:
+        """Let the fuzzing client run some cases; return its verdicts."""
+        folder = REPORTS / (self.name + attempt)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         authority = folder / "authority.pem"
@@ -65,7 +66,7 @@ class Way:
             server["hostname"] = self.url.split("/")[2]
         specification = folder / "specification.json"
         specification.write_text(
-            json.dumps({"outdir": str(folder), "servers": [server], "cases": ["*"]})
+            json.dumps({"outdir": str(folder), "servers": [server], "cases": cases})
         )
         log = folder / "log.txt"
         command = [AUTOBAHN / "python2.7", CONFORMANCE / "fuzz"]
@@ -115,20 +116,53 @@ def verdicts(autobahn: None, patient_nginx: None, fleet: Fleet) -> dict[str, dic
         url = f"wss://{fleet[name].variables['nginx_domain']}/echo?pings=off"
         authority = fleet[name].run("cat /etc/websockets-fleet/clients/tls/ca.pem")
         ways.append(Way(name, url, fleet[name].address, authority))
-    with ThreadPoolExecutor() as pool:
-        found = pool.map(Way.fuzz, ways)
-        return {way.name: verdicts for way, verdicts in zip(ways, found, strict=True)}
+
+    def fuzz(cases: list[str], attempt: str = "") -> dict[str, dict[str, Verdict]]:
+        with ThreadPoolExecutor() as pool:
+            found = pool.map(lambda way: way.fuzz(cases, attempt), ways)
+            return {way.name: verdicts for way, verdicts in zip(ways, found, strict=True)}
+
+    verdicts = fuzz(["*"])
+    # The suite gives some cases half a second, which a busy machine may not have: what is not as
+    # it should be is tried again. What stays is no accident.
+    for attempt in ("-again", "-once-more"):
+        differ = [differing(verdicts, name) for name in LOAD_BALANCERS]
+        doubtful = sorted({*failed(verdicts["direct"])}.union(*differ))
+        if not doubtful:
+            break
+        print(f"Cases tried{attempt}: {', '.join(doubtful)}")
+        for way, found in fuzz(doubtful, attempt).items():
+            verdicts[way].update({case: found[case] for case in doubtful})
+    return verdicts
+
+
+def failed(verdicts: dict[str, Verdict]) -> dict[str, Verdict]:
+    """Return what a server did not pass, and should have."""
+    return {
+        case: verdict
+        for case, verdict in verdicts.items()
+        if not {"OK", "NON-STRICT", "INFORMATIONAL"}.issuperset(verdict) and case not in FAILED
+    }
+
+
+def differing(
+    verdicts: dict[str, dict[str, Verdict]], load_balancer: str
+) -> dict[str, tuple[Verdict | None, Verdict]]:
+    """Return what is not the same through a load balancer, and should be."""
+    through = verdicts[load_balancer]
+    return {
+        case: (through.get(case), verdict)
+        for case, verdict in verdicts["direct"].items()
+        if through.get(case) != verdict
+        and not (
+            case in RACES and {through.get(case), verdict} == {("OK", "OK"), ("NON-STRICT", "OK")}
+        )
+    }
 
 
 def test_a_server_passes(verdicts: dict[str, dict[str, Verdict]]) -> None:
-    found = verdicts["direct"]
-    assert len(found) == CASES
-    bad = {
-        case: verdict
-        for case, verdict in found.items()
-        if not {"OK", "NON-STRICT", "INFORMATIONAL"}.issuperset(verdict)
-    }
-    assert bad.keys() <= FAILED, bad
+    assert len(verdicts["direct"]) == CASES
+    assert failed(verdicts["direct"]) == {}
 
 
 @pytest.mark.parametrize("load_balancer", LOAD_BALANCERS)
@@ -136,13 +170,4 @@ def test_nginx_changes_no_verdict(
     verdicts: dict[str, dict[str, Verdict]], load_balancer: str
 ) -> None:
     assert verdicts[load_balancer].keys() == verdicts["direct"].keys()
-    differ = {
-        case: (verdict, verdicts["direct"][case])
-        for case, verdict in verdicts[load_balancer].items()
-        if verdict != verdicts["direct"][case]
-        and not (
-            case in RACES
-            and {verdict, verdicts["direct"][case]} == {("OK", "OK"), ("NON-STRICT", "OK")}
-        )
-    }
-    assert not differ
+    assert differing(verdicts, load_balancer) == {}
