@@ -56,7 +56,6 @@ class Way:
     def fuzz(self, cases: list[str], attempt: str) -> dict[str, Verdict]:
         """Let the fuzzing client run some cases; return its verdicts."""
         folder = REPORTS / (self.name + attempt)
-        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         authority = folder / "authority.pem"
         authority.write_text(self.authority)
@@ -122,6 +121,7 @@ def verdicts(autobahn: None, patient_nginx: None, fleet: Fleet) -> dict[str, dic
             found = pool.map(lambda way: way.fuzz(cases, attempt), ways)
             return {way.name: verdicts for way, verdicts in zip(ways, found, strict=True)}
 
+    shutil.rmtree(REPORTS, ignore_errors=True)
     verdicts = fuzz(["*"])
     # The suite gives some cases half a second, which a busy machine may not have: what is not as
     # it should be is tried again. What stays is no accident.
