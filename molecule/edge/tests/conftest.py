@@ -47,8 +47,17 @@ class Door:
         self.address = address
         self.context = any_certificate()
 
-    async def ask(self, client: str = "", path: str = "/", **headers: str) -> Answer:
-        """Ask for a WebSocket; ``client`` is for whom, where the load balancer believes it."""
+    async def ask(
+        self,
+        client: str = "",
+        path: str = "/",
+        together: asyncio.Barrier | None = None,
+        **headers: str,
+    ) -> Answer:
+        """Ask for a WebSocket; ``client`` is for whom, where the load balancer believes it.
+
+        ``together`` with others: connect, and ask when all of them have.
+        """
         fields = {
             "Host": "echo.example.test",
             "Upgrade": "websocket",
@@ -58,15 +67,28 @@ class Door:
             **({"X-Forwarded-For": client} if client else {}),
             **{name.replace("_", "-"): value for name, value in headers.items()},
         }
-        began = asyncio.get_running_loop().time()
         async with asyncio.timeout(30):
+            began = asyncio.get_running_loop().time()
             reader, writer = await asyncio.open_connection(self.address, 443, ssl=self.context)
+            if together:
+                await together.wait()
+                began = asyncio.get_running_loop().time()
             head = [f"GET {path} HTTP/1.1", *(f"{name}: {fields[name]}" for name in fields)]
             writer.write("\r\n".join([*head, "", ""]).encode())
             first, *lines = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         seconds = asyncio.get_running_loop().time() - began
         found = dict(line.split(": ", 1) for line in lines if line)
         return Answer(int(first.split()[1]), found, seconds, writer)
+
+    async def ask_until(self, status: int, client: str) -> Answer:
+        """Ask once a second until that is the answer, ten times at most; return the last one."""
+        for _number in range(9):
+            answer = await self.ask(client)
+            if answer.status == status:
+                return answer
+            answer.close()
+            await asyncio.sleep(1)
+        return await self.ask(client)
 
     @asynccontextmanager
     async def crowd(self, number: int, client: str = "") -> AsyncIterator[list[Answer]]:

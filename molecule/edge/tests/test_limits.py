@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -54,8 +54,7 @@ def test_an_address_has_so_many_connections(strict: Door, one: str, same: str, o
             assert neighbour.status == 101
             neighbour.close()
             held[0].close()
-            await asyncio.sleep(0.5)
-            again = await strict.ask(same)
+            again = await strict.ask_until(101, same)
             assert again.status == 101
             again.close()
 
@@ -73,9 +72,11 @@ def test_an_address_may_come_so_often(strict: Door) -> None:
         return statuses(found)
 
     async def flood() -> None:
+        began = asyncio.get_running_loop().time()
         seen = await hurry("192.0.2.20", 3 * BURST)
+        seconds = asyncio.get_running_loop().time() - began
         # One a second, and ten more at once.
-        assert BURST < seen[101] < 2 * BURST
+        assert BURST < seen[101] <= BURST + 1 + seconds
         assert seen[503] == 3 * BURST - seen[101]
         assert await hurry("192.0.2.21", 1) == {101: 1}
         await asyncio.sleep(1.1)
@@ -85,9 +86,13 @@ def test_an_address_may_come_so_often(strict: Door) -> None:
 
 
 async def storm(door: Door, clients: int) -> list[Answer]:
-    """Come back all at once, everybody from an address of their own."""
+    """Come back all at once, everybody from an address of their own.
+
+    A machine may take longer for all the keys than the servers have to themselves meanwhile.
+    """
+    ready = asyncio.Barrier(clients)
     answers = await asyncio.gather(
-        *(door.ask(f"2001:db8:{clients:x}:{number:x}::1") for number in range(clients))
+        *(door.ask(f"2001:db8:{clients:x}:{number:x}::1", "/", ready) for number in range(clients))
     )
     for answer in answers:
         answer.close()
@@ -181,6 +186,71 @@ def test_a_large_body_is_refused_before_it_is_sent(usual: Door) -> None:
         return answer.status
 
     assert asyncio.run(announce(65537)) == 413
+
+
+@pytest.mark.parametrize("body", [{"Content_Length": "1"}, {"Transfer_Encoding": "chunked"}])
+def test_a_handshake_that_announces_a_body_is_refused_before_it_comes(
+    usual: Door, body: dict[str, Any]
+) -> None:
+    async def announce(**header: Any) -> tuple[int, float]:
+        answer = await usual.ask(**header)
+        answer.close()
+        return answer.status, answer.seconds
+
+    status, seconds = asyncio.run(announce(**body))
+    assert status == 400
+    # nginx would wait ten for the body.
+    assert seconds < 8
+    assert asyncio.run(announce(Content_Length="0"))[0] == 101
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    """Return a frame of HTTP/2."""
+    return len(payload).to_bytes(3) + bytes([kind, flags]) + stream.to_bytes(4) + payload
+
+
+def test_http_2_brings_no_upgrade_to_a_server(fleet: Fleet) -> None:
+    """No library sends what HTTP/2 forbids: bytes by hand, each field a literal of HPACK's."""
+    settings, acknowledged, headers, data = 4, 1, 1, 0
+    fields = {
+        ":method": "GET",
+        ":scheme": "https",
+        ":path": "/",
+        ":authority": "echo.example.test",
+        "upgrade": "websocket",
+        "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "sec-websocket-version": "13",
+    }
+    words = b"".join(
+        b"\0" + b"".join(bytes([len(word)]) + word.encode() for word in field)
+        for field in fields.items()
+    )
+    context = fleet.authority("lb1")
+    context.set_alpn_protocols(["h2"])
+
+    async def ask() -> tuple[bytes, bytes]:
+        reader, writer = await asyncio.open_connection(
+            fleet["lb1"].address, 443, ssl=context, server_hostname=fields[":authority"]
+        )
+        writer.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(settings, 0, 0))
+        # All of the header, and no body.
+        writer.write(frame(headers, 0x4 | 0x1, 1, words))
+        found = {headers: b"", data: b""}
+        async with asyncio.timeout(20):
+            while not found[data]:
+                head = await reader.readexactly(9)
+                payload = await reader.readexactly(int.from_bytes(head[:3]))
+                if head[3] in found:
+                    found[head[3]] += payload
+                elif head[3] == settings and not head[4] & acknowledged:
+                    writer.write(frame(settings, acknowledged, 0))
+        writer.transport.abort()
+        return found[headers], found[data]
+
+    header, body = asyncio.run(ask())
+    # HPACK has no number for this status. A server would say the same, in other words.
+    assert header[1:5] == b"\x03426"
+    assert body == b"This is a WebSocket.\n"
 
 
 @pytest.mark.parametrize(
