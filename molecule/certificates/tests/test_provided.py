@@ -7,6 +7,7 @@ import os
 import re
 import ssl
 import subprocess
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from conftest import Fleet, Run
 
 NOW = datetime.now(UTC)
+# What Ansible, molecule and the collection write on the controller. Next to it are the hosts'.
+WRITTEN = (
+    os.environ.get("ANSIBLE_HOME", Path.home() / ".ansible"),
+    Path(__file__).resolve().parents[3] / ".build",
+    tempfile.gettempdir(),
+)
 
 
 class Certificate:
@@ -63,11 +70,10 @@ def provide(fleet: Fleet, chain: list[Certificate], secret: str) -> Run:
 
 
 def holders(secret: str) -> str:
-    """Return the files of Ansible, on the controller, that have a line of a key."""
-    home = os.environ.get("ANSIBLE_HOME", Path.home() / ".ansible")
+    """Return the controller's files that have a line of a key."""
     search = ["grep", "--recursive", "--files-with-matches", "--no-messages", "--fixed-strings"]
     done = subprocess.run(
-        [*search, secret, home], stdout=subprocess.PIPE, text=True, timeout=120, check=False
+        [*search, secret, *WRITTEN], stdout=subprocess.PIPE, text=True, timeout=300, check=False
     )
     return done.stdout
 
