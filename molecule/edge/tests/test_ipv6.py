@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,17 +49,15 @@ def test_a_site_and_its_server_speak_ipv6(fleet: Fleet, tmp_path: Path) -> None:
     server = fleet["lb1"]
     play = tmp_path / "six.yml"
     play.write_text(PLAY)
-    server.run(
-        "mkdir -p /srv/six && echo six > /srv/six/healthz"
-        " && systemd-run --quiet --unit=six python3 -m http.server -d /srv/six --bind ::1 9000"
-    )
     before = server.run(FIRST)
 
     def come_and_go() -> None:
-        run = fleet.play(str(play), "-e", "what=main")
-        assert run.code == 0, run.output
-        assert ask(server) == "six"
-        run = fleet.play(str(play), "-e", "what=remove")
+        try:
+            run = fleet.play(str(play), "-e", "what=main")
+            assert run.code == 0, run.output
+            assert ask(server) == "six"
+        finally:
+            run = fleet.play(str(play), "-e", "what=remove")
         assert run.code == 0, run.output
 
     async def beside() -> None:
@@ -68,8 +67,16 @@ def test_a_site_and_its_server_speak_ipv6(fleet: Fleet, tmp_path: Path) -> None:
             assert await connection.recv() == "still here"
 
     try:
+        server.run(
+            "mkdir -p /srv/six && echo six > /srv/six/healthz"
+            " && systemd-run --quiet --unit=six python3 -m http.server -d /srv/six --bind ::1 9000"
+        )
         asyncio.run(beside())
     finally:
-        server.run("systemctl stop six; rm -r /srv/six")
+        server.host.run("systemctl stop six; rm -r /srv/six")
     assert server.run(FIRST) == before
-    assert server.host.run("ss -Hltn 'sport = :8443'").stdout == ""
+    # nginx reloads in its own time.
+    deadline = time.monotonic() + 10
+    while server.run("ss -Hltn 'sport = :8443'"):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
