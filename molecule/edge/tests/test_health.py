@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 LOAD_BALANCERS = ("lb1", "lb2")
 SERVERS = ("app1", "app2")
 UNITS = "echo@1.service echo@2.service"
-# A load balancer asks a server that has failed again after this.
+# A load balancer waits so long for a server that does not answer,
+TRIED_SECONDS = 1
+# and asks it again after this.
 LEFT_OUT_SECONDS = 2
 # keepalived, HAProxy and the clouds give a health check five seconds or more.
 PATIENCE = 5.0
@@ -80,9 +82,9 @@ FAULTS: dict[str, Callable[[Fleet, str], AbstractContextManager[None]]] = {
 
 @pytest.mark.parametrize("load_balancer", LOAD_BALANCERS)
 def test_a_load_balancer_is_well_when_its_servers_are(fleet: Fleet, load_balancer: str) -> None:
-    status, seconds = health(fleet, load_balancer)
-    assert status == 200
-    assert seconds < 1
+    answers = [health(fleet, load_balancer) for _ in range(3)]
+    assert {status for status, _seconds in answers} == {200}
+    assert min(seconds for _status, seconds in answers) < 1
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -92,11 +94,14 @@ def test_one_server_that_is_well_is_enough(fleet: Fleet, server: str, fault: str
     time.sleep(LEFT_OUT_SECONDS + 1)
     with FAULTS[fault](fleet, server):
         for load_balancer in LOAD_BALANCERS:
-            answers = [health(fleet, load_balancer) for _ in range(6)]
+            answers = [health(fleet, load_balancer) for _ in range(10)]
             assert {status for status, _seconds in answers} == {200}
-            # The first ones find out, one for each entry of the server; the others know.
             assert max(seconds for _status, seconds in answers) < PATIENCE
-            assert sum(seconds > 0.5 for _status, seconds in answers) <= 1
+            # The first one finds out, the others know, until it is time to look again. Were none
+            # left out, it would be every second one.
+            slow = sum(seconds > 0.9 * TRIED_SECONDS for _status, seconds in answers)
+            total = sum(seconds for _status, seconds in answers)
+            assert slow <= 1 + int(total / LEFT_OUT_SECONDS), answers
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -97,9 +97,9 @@ def graded(fleet: Fleet, authority: Path) -> dict[str, dict[str, tuple[str, str]
     tester = fleet["app2"]
     commands = [f"cat > /tmp/ca.pem <<'END'\n{authority.read_text()}\nEND"]
     commands += [
-        f"testssl --quiet --color 0 --warnings off --nodns none --add-ca /tmp/ca.pem {GRADED}"
-        f" --overwrite --jsonfile /tmp/{name}.json --ip {fleet[name].address} {DOMAIN}:443"
-        f" > /tmp/{name}.txt 2>&1 &"
+        f"timeout 600 testssl --quiet --color 0 --warnings off --nodns none {GRADED}"
+        f" --add-ca /tmp/ca.pem --overwrite --jsonfile /tmp/{name}.json"
+        f" --ip {fleet[name].address} {DOMAIN}:443 > /tmp/{name}.txt 2>&1 &"
         for name in LOAD_BALANCERS
     ]
     tester.run("\n".join([*commands, "wait"]))

@@ -32,9 +32,15 @@ def test_connections_that_come_one_by_one_are_shared(fleet: Fleet, usual: Door) 
     workers = fleet["lb1"].run("pgrep --full 'nginx: worker process$'").split()
     if len(workers) < 2:
         pytest.skip("one CPU, one worker")
-    shares = Counter(re.findall(r"pid=(\d+)", asyncio.run(come())))
-    assert sum(shares.values()) >= CONNECTIONS
-    assert min(shares[pid] for pid in workers) > CONNECTIONS / len(workers) / 2, shares
+    # One that gets no time from a busy machine gets nobody either.
+    tries: list[Counter[str]] = []
+    while len(tries) < 3:
+        shares = Counter(re.findall(r"pid=(\d+)", asyncio.run(come())))
+        assert sum(shares.values()) >= CONNECTIONS
+        if min(shares[pid] for pid in workers) > CONNECTIONS / len(workers) / 2:
+            return
+        tries.append(shares)
+    pytest.fail(f"one of {workers} has too few: {tries}")
 
 
 @pytest.mark.parametrize("name", ["lb1", "lb2"])
