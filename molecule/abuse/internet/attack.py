@@ -25,7 +25,7 @@ from pathlib import Path
 # Between windows, for what is still under way.
 PAUSE = 0.5
 # How long an attacker waits to be thrown out.
-PATIENCE = 12.0
+PATIENCE = 15.0
 
 
 def request(path: str = "/", **headers: str) -> bytes:
@@ -49,9 +49,8 @@ class Connection:
         self.reader = reader
         self.writer = writer
 
-    async def ask(self, data: bytes) -> str:
-        """Send something and return the status of the answer, its body read."""
-        self.writer.write(data)
+    async def answer(self) -> str:
+        """Return the status of the next answer, its body read."""
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode().lower()
         _before, _name, length = head.partition("content-length: ")
         if length:
@@ -75,6 +74,8 @@ class Attack:
     windows: dict[str, list[tuple[float, float]]] = field(
         default_factory=lambda: {"quiet": [], "attack": []}
     )
+    # How many requests were sent.
+    asked: int = 0
 
     def __post_init__(self) -> None:
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -100,11 +101,17 @@ class Attack:
             )
         )
 
+    async def ask(self, connection: Connection, data: bytes) -> str:
+        """Send something and return the status of the answer."""
+        connection.writer.write(data)
+        self.asked += 1
+        return await connection.answer()
+
     async def once(self, data: bytes, encrypted: bool = True) -> str:
         """Connect, send something, leave; return the status, or how it ended."""
         connection = await self.open(encrypted=encrypted)
         try:
-            return await connection.ask(data)
+            return await self.ask(connection, data)
         finally:
             connection.close()
 
@@ -112,6 +119,7 @@ class Attack:
         """Do something so often a second, as long as the window is open."""
         loop = asyncio.get_running_loop()
         began = loop.time()
+        asked = self.asked
         number = 0
 
         async def count(number: int) -> None:
@@ -128,7 +136,7 @@ class Attack:
                     tasks.create_task(count(number))
                     number += 1
         except TimeoutError:
-            self.fact("rate", number / (loop.time() - began))
+            self.fact("rate", (self.asked - asked) / (loop.time() - began))
 
     async def flood(self) -> None:
         """Handshakes from so many addresses; who is refused asks again on the same connection."""
@@ -141,7 +149,7 @@ class Attack:
             else:
                 connection = await self.open(number % self.options["addresses"])
                 everything.append(connection)
-            status = await connection.ask(request())
+            status = await self.ask(connection, request())
             if status == "503":
                 idle.append(connection)
             else:
@@ -160,7 +168,7 @@ class Attack:
 
         async def one(_number: int) -> str:
             connection = await self.open()
-            status = await connection.ask(request())
+            status = await self.ask(connection, request())
             if status == "101":
                 held.append(connection)
             else:
@@ -197,7 +205,7 @@ class Attack:
                 return await self.once(b"\0\0" + data, encrypted=number % 2 == 0)
             connection = await self.open(1)
             try:
-                status = await connection.ask(request())
+                status = await self.ask(connection, request())
                 if status != "101":
                     return status
                 # All reserved bits, which nobody agreed on.
@@ -221,17 +229,24 @@ class Attack:
         """Begin, and see how long it takes until the load balancer has enough."""
         loop = asyncio.get_running_loop()
         began = loop.time()
-        connection = await self.open(encrypted=what == "after TLS")
-        if what == "half of TLS":
-            connection.writer.write(b"\x16\x03")
+        connection = None
         try:
-            async with asyncio.timeout_at(began + PATIENCE):
+            async with asyncio.timeout(PATIENCE) as patience:
+                connection = await self.open(encrypted=what == "after TLS")
+                began = loop.time()
+                patience.reschedule(began + PATIENCE)
+                if what == "half of TLS":
+                    connection.writer.write(b"\x16\x03")
                 await connection.reader.read()
             self.fact(what, loop.time() - began)
         except TimeoutError:
             self.seen[f"{what}: stayed"] += 1
+        except OSError:
+            # Reset: it gave way to somebody else.
+            self.fact(what, loop.time() - began)
         finally:
-            connection.close()
+            if connection:
+                connection.close()
 
     async def say_nothing(self) -> None:
         """Open many connections and see what became of them when the last one was opened."""
@@ -251,6 +266,8 @@ class Attack:
                 left = one.recv(1)
             except BlockingIOError:
                 self.seen["silent: still there"] += 1
+            except OSError:
+                self.seen["silent: closed"] += 1
             else:
                 self.seen[f"silent: {'answered' if left else 'closed'}"] += 1
         await asyncio.sleep(PATIENCE)

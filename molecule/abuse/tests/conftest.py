@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ CLIENTS = 1000
 NOTES = "/run/crowd.txt"
 # What latencies are compared by: so many seconds, some 2,000 messages.
 SLICE = 4.0
+# How often an abuse is done until all is as it should be.
+TRIES = 3
 
 
 @dataclass
@@ -25,7 +28,7 @@ class Result:
     """What an abuse did to those who behave, and what the attacker saw."""
 
     windows: dict[str, list[tuple[float, float]]]
-    seen: dict[str, int]
+    seen: Counter[str]
     facts: dict[str, list[float]]
     # When, and how long it took.
     echoes: list[tuple[float, float]]
@@ -41,29 +44,24 @@ class Result:
             each = (ended - began) / slices
             for number in range(slices):
                 first = began + number * each
-                seconds = sorted(s for when, s in self.echoes if first <= when < first + each)
-                # As many as there should be: 1,000 clients send one in two seconds.
-                assert len(seconds) > 0.9 * CLIENTS * each / 2
+                seconds = sorted(s for when, s in self.echoes if first <= when - s < first + each)
+                # 1,000 clients send one in two seconds. Some may be late.
+                assert len(seconds) > 0.5 * CLIENTS * each / 2
                 found.append(seconds[int(0.99 * len(seconds))])
         return median(found)
 
     def came(self) -> list[tuple[float, str]]:
-        """Return how long newcomers took during the attacks, and what they were told."""
+        """Return how long who came during the attacks took, and what they were told."""
         return [
             (seconds, status)
             for when, seconds, status in self.newcomers
-            if any(
-                began <= when - seconds and when <= ended + 3
-                for began, ended in self.windows["attack"]
-            )
+            if any(began <= when - seconds <= ended for began, ended in self.windows["attack"])
         ]
 
     def assert_nobody_else_notices(self) -> None:
-        """Nobody is cut, and latency stays within twice that of quiet."""
+        """Latency stays within twice that of quiet."""
         quiet, attacked = self.worst("quiet"), self.worst("attack")
         print(f"p99 quiet {quiet * 1000:.1f} ms, attacked {attacked * 1000:.1f} ms")
-        print(f"the attacker saw {self.seen}")
-        assert self.cut == []
         assert attacked <= 2 * quiet
 
 
@@ -82,7 +80,9 @@ class Internet:
     def gather(self) -> None:
         """Start the thousand, and wait until all are there."""
         self.server.run(
-            f"rm -f {NOTES}; systemd-run --quiet --unit=crowd --property=LimitNOFILE=4096"
+            # One may be left of a verification that was killed.
+            f"systemctl stop crowd || true; rm -f {NOTES};"
+            " systemd-run --quiet --collect --unit=crowd --property=LimitNOFILE=4096"
             f" python3 /root/crowd.py {self.load_balancer} {self.network} {NOTES}"
         )
         deadline = time.monotonic() + 120
@@ -90,30 +90,49 @@ class Internet:
             assert time.monotonic() < deadline, self.server.run("journalctl --unit=crowd")
             time.sleep(1)
 
-    def attack(self, kind: str, rounds: int = 3, quiet: int = 4, **options: int) -> Result:
-        """Do one abuse in turn with quiet; return what came of it.
+    def attack(
+        self,
+        kind: str,
+        check: Callable[[Result], None],
+        rounds: int = 3,
+        quiet: int = 4,
+        **options: int,
+    ) -> None:
+        """Do one abuse in turn with quiet: nobody else notices, and what came of it is right.
 
-        It is done again where the others were slower: what the attack does to them it does twice,
-        what something else on this machine does it does not.
+        It is done again where it is not: what the attack does it does every time, what something
+        else on this machine does it does not. Who is cut does not come back: that is final.
         """
-        result = self.attack_once(kind, rounds, quiet, **options)
-        if result.worst("attack") > 2 * result.worst("quiet"):
+        for attempt in range(1, TRIES + 1):
             result = self.attack_once(kind, rounds, quiet, **options)
-        return result
+            print(f"the attacker saw {dict(result.seen)}")
+            assert result.cut == []
+            try:
+                result.assert_nobody_else_notices()
+                check(result)
+            except AssertionError as wrong:
+                if attempt == TRIES:
+                    raise
+                print(f"once more, because of: {wrong}")
+            else:
+                return
 
     def attack_once(self, kind: str, rounds: int, quiet: int, **options: int) -> Result:
         """Do it once."""
         words = {"rounds": rounds, "quiet": quiet, **options}
         said = self.server.run(
-            "systemd-run --quiet --pipe --wait --collect"
+            "systemd-run --quiet --pipe --wait --collect --property=RuntimeMaxSec=300"
             f" python3 /root/attack.py {kind} {self.load_balancer} {self.network} "
             + " ".join(f"{name}={value}" for name, value in words.items())
         )
-        # They are written twice a second.
-        time.sleep(1)
+        # The last newcomers of an attack have come or given up since, and that is written down.
+        time.sleep(3)
         notes = self.notes()
+        report = json.loads(said.splitlines()[-1])
         return Result(
-            **json.loads(said.splitlines()[-1]),
+            windows=report["windows"],
+            seen=Counter(report["seen"]),
+            facts=report["facts"],
             echoes=[(float(note[1]), float(note[2])) for note in notes if note[0] == "echo"],
             newcomers=[
                 (float(when), float(words.split()[0]), words.split()[1])
@@ -140,9 +159,11 @@ def internet(fleet: Fleet) -> Iterator[Internet]:
     attack must not count. So the fleet and its clients go before them.
     """
     found = Internet(fleet)
-    found.gather()
-    prefer(fleet["lb1"], "$(pgrep nginx)")
-    prefer(fleet["app1"], "$(systemctl show --property=MainPID --value echo@1 echo@2)")
-    prefer(found.server, "$(systemctl show --property=MainPID --value crowd)")
-    yield found
-    found.server.run("systemctl stop crowd")
+    try:
+        found.gather()
+        prefer(fleet["lb1"], "$(pgrep nginx)")
+        prefer(fleet["app1"], "$(systemctl show --property=MainPID --value echo@1 echo@2)")
+        prefer(found.server, "$(systemctl show --property=MainPID --value crowd)")
+        yield found
+    finally:
+        found.server.host.run("systemctl stop crowd")
