@@ -270,7 +270,8 @@ class Attack:
                 self.seen["silent: closed"] += 1
             else:
                 self.seen[f"silent: {'answered' if left else 'closed'}"] += 1
-        await asyncio.sleep(PATIENCE)
+        # Others are still about it.
+        await asyncio.sleep(12)
         for one in opened:
             one.close()
 

@@ -126,7 +126,7 @@ class Internet:
             + " ".join(f"{name}={value}" for name, value in words.items())
         )
         # The last newcomers of an attack have come or given up since, and that is written down.
-        time.sleep(3)
+        time.sleep(2)
         notes = self.notes()
         report = json.loads(said.splitlines()[-1])
         return Result(

@@ -94,7 +94,7 @@ def test_one_address_hoards_connections(internet: Internet) -> None:
         assert_newcomers_get_in(result, within=4)
 
     # After five seconds of quiet it may make 50 handshakes at once, and then 10 a second.
-    internet.attack("hoard", check, seconds=8, rate=80)
+    internet.attack("hoard", check, seconds=7, rate=80)
 
 
 def test_connections_that_say_nothing(fleet: Fleet, internet: Internet) -> None:
@@ -130,7 +130,7 @@ def test_headers_that_are_too_large(internet: Internet) -> None:
         assert set(result.seen) <= {"400", "414", "closed"}
         assert_newcomers_get_in(result, within=2)
 
-    internet.attack("oversized", check, quiet=3, seconds=3, rate=100)
+    internet.attack("oversized", check, rounds=2, quiet=3, seconds=3, rate=100)
 
 
 def test_bytes_that_are_garbage(internet: Internet) -> None:
@@ -141,7 +141,7 @@ def test_bytes_that_are_garbage(internet: Internet) -> None:
         assert result.seen["close 1002"] > 0
         assert_newcomers_get_in(result, within=2)
 
-    internet.attack("garbage", check, quiet=3, seconds=3, rate=100)
+    internet.attack("garbage", check, rounds=2, quiet=3, seconds=3, rate=100)
 
 
 def test_handshakes_from_pages_of_others(internet: Internet) -> None:
@@ -150,7 +150,7 @@ def test_handshakes_from_pages_of_others(internet: Internet) -> None:
         assert set(result.seen) == {"403"}
         assert_newcomers_get_in(result, within=2)
 
-    internet.attack("origin", check, quiet=3, seconds=3, rate=100)
+    internet.attack("origin", check, rounds=2, quiet=3, seconds=3, rate=100)
 
 
 def test_the_memory_is_what_it_was(fleet: Fleet, memory_before: dict[str, int]) -> None:
