@@ -19,7 +19,7 @@ def programs(tmp_path: Path) -> Path:
     """A folder that stands for a machine's PATH, with little in it."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("bash", "cat", "dirname", "env"):
+    for name in ("bash", "cat", "dirname", "env", "flock"):
         (folder / name).symlink_to(shutil.which(name) or name)
     return folder
 
