@@ -25,6 +25,8 @@ def test_nginx_is_restarted(fleet: Fleet, load: Load, name: str, other: str) -> 
     with load:
         lost = Counter({at: n for at, n in load.places().items() if at.load_balancer == name})
         assert lost.total() > 10
+        # Somebody has to be seen there before it is gone.
+        load.arrives(lambda place: place.load_balancer == name)
         fleet[name].run("systemctl restart nginx")
         load.arrives(lambda place: place.load_balancer == name)
         load.until(load.well)
